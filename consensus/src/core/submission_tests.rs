@@ -1,0 +1,144 @@
+//! Submissions on a network of one member: what is admitted, what is logged, what is refused.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use blockchat_ledger::{
+    Amount, Descriptor, Member, Parameters, PoolError, PoolLimits, Ring, State, Terms, Transaction, TransactionError,
+    VerifiedTransaction, Wallet, founding_id, genesis,
+};
+use ed25519_dalek::SigningKey;
+
+use super::Core;
+use crate::config::{CoreConfig, LogStatus, Recovered, Timing};
+use crate::io::{Action, Admitted, Input, Now, Outputs, Submission, SubmitError};
+use crate::record::Record;
+
+const NOW: Now = Now { monotonic: Duration::from_secs(1), wall_ms: 1_700_000_001_000 };
+
+struct Alone {
+    core: Core,
+    ring: Arc<Ring>,
+    wallet: Wallet,
+    stranger: Wallet,
+}
+
+fn alone() -> Alone {
+    let wallet = Wallet::from_pem(include_str!("../../../ledger/tests/keys/member-00.pem")).unwrap();
+    let stranger = Wallet::from_pem(include_str!("../../../ledger/tests/keys/member-01.pem")).unwrap();
+    // Blocks larger than any test here fills, and no wait: nothing is minted while it looks.
+    let parameters = Parameters { ttl_blocks: 100, ..Parameters::assignment(1, 1000) };
+    let key = SigningKey::from_bytes(&[1; 32]);
+    let founding = founding_id(&parameters, wallet.public_key());
+    let (block, state) = genesis(&parameters, wallet.public_key(), 1_700_000_000_000).unwrap();
+    let member = Member::certify(0, &wallet, &founding, key.verifying_key().to_bytes()).unwrap();
+    let descriptor = Descriptor { parameters, genesis_hash: block.hash(), members: vec![member] };
+    let ring = Arc::new(Ring::new(descriptor.sign(&wallet).unwrap()).unwrap());
+    let config = CoreConfig {
+        me: 0,
+        ring: Arc::clone(&ring),
+        consensus_key: key,
+        grants_signer: None,
+        timing: Timing { max_block_wait: Duration::ZERO, ..Timing::default() },
+        pool: PoolLimits::default(),
+        accept_lost_log: false,
+        nonce_seed: [7; 32],
+        planted_quorum: None,
+    };
+    let recovered =
+        Recovered { tip: block.header, state, tip_certificate: None, records: Vec::new(), log: LogStatus::New };
+    let core = Core::new(config, recovered, NOW, &mut Outputs::default()).unwrap();
+    Alone { core, ring, wallet, stranger }
+}
+
+impl Alone {
+    fn pay(&self, bcc: u64, nonce: u64, valid_until: u64) -> VerifiedTransaction {
+        let terms = Terms { nonce, valid_until, chain_id: self.ring.chain_id() };
+        let (from, to) = (self.wallet.public_key().clone(), self.stranger.public_key().clone());
+        Transaction::coins(from, to, Amount::from_bcc(bcc).unwrap(), terms).sign(&self.wallet).unwrap()
+    }
+
+    /// Submits, verifies as asked, and gives back the answer and what was logged.
+    fn submit(&mut self, transactions: Vec<Submission>) -> (Vec<Result<Admitted, SubmitError>>, Vec<Record>) {
+        let mut out = Outputs::default();
+        self.core.handle(NOW, Input::Submit { ticket: 1, transactions }, &mut out).unwrap();
+        let mut records = std::mem::take(&mut out.log);
+        let jobs: Vec<_> = std::mem::take(&mut out.actions);
+        let mut answers = Vec::new();
+        for action in jobs {
+            match action {
+                Action::Verify { job, transactions } => {
+                    let results =
+                        transactions.into_iter().map(|signed| signed.clone().verify().map_err(|_| signed.wire_hash()));
+                    let input = Input::Verified { job, results: results.collect() };
+                    self.core.handle(NOW, input, &mut out).unwrap();
+                }
+                other => out.actions.push(other),
+            }
+        }
+        records.append(&mut out.log);
+        for action in out.actions {
+            if let Action::Submitted { results, .. } = action {
+                answers = results;
+            }
+        }
+        (answers, records)
+    }
+
+    fn state(&self) -> State {
+        self.core.view().state
+    }
+}
+
+fn unverified(transactions: &[VerifiedTransaction]) -> Vec<Submission> {
+    transactions.iter().map(|signed| Submission::Unverified((**signed).clone())).collect()
+}
+
+#[test]
+fn a_batch_may_hold_consecutive_nonces_of_one_sender() {
+    let mut node = alone();
+    let batch: Vec<_> = (0..5).map(|nonce| node.pay(1, nonce, 50)).collect();
+    let (answers, _) = node.submit(unverified(&batch));
+    assert_eq!(answers.len(), 5);
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert_eq!(node.core.view().pool_transactions, 5);
+}
+
+#[test]
+fn a_gap_is_an_error_in_a_batch_too() {
+    let mut node = alone();
+    let batch = [node.pay(1, 0, 50), node.pay(1, 2, 50)];
+    let (answers, _) = node.submit(unverified(&batch));
+    assert!(answers[0].is_ok());
+    let gap = SubmitError::Pool(PoolError::Invalid(TransactionError::WrongNonce { expected: 1, found: 2 }));
+    assert_eq!(answers[1], Err(gap));
+    assert_eq!(node.core.view().pool_transactions, 1);
+}
+
+#[test]
+fn a_transaction_may_be_meant_for_the_next_block_only() {
+    let mut node = alone();
+    assert_eq!(node.core.view().height, 0);
+    let next = node.pay(1, 0, 1);
+    let (answers, _) = node.submit(unverified(&[next]));
+    assert!(answers[0].is_ok(), "{answers:?}");
+    let too_far = node.pay(1, 1, 102);
+    let (answers, _) = node.submit(unverified(&[too_far]));
+    let refused =
+        matches!(answers[0], Err(SubmitError::Pool(PoolError::Invalid(TransactionError::ValidUntilTooFar { .. }))));
+    assert!(refused, "{answers:?}");
+}
+
+#[test]
+fn a_refused_transaction_of_the_wallet_is_not_logged() {
+    let mut node = alone();
+    let root = node.state().root();
+    let own = |transaction| vec![Submission::Own { transaction, key: Some("k".to_owned()) }];
+    let (answers, records) = node.submit(own(node.pay(2000, 0, 50)));
+    assert!(answers[0].is_err());
+    assert_eq!(records, []);
+    let (answers, records) = node.submit(own(node.pay(1, 0, 50)));
+    assert!(answers[0].is_ok());
+    assert!(matches!(&records[..], [Record::Wallet { key: Some(key), .. }] if key == "k"), "{records:?}");
+    assert_eq!(node.state().root(), root);
+}
