@@ -1,0 +1,116 @@
+//! The network and this node's place in it.
+
+use crate::{Amount, Hash};
+use serde::{Deserialize, Serialize};
+
+/// `GET /network`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkAnswer {
+    /// Hash of the signed descriptor; part of every signature.
+    pub chain_id: Hash,
+    /// Hash of block 0.
+    pub genesis_hash: Hash,
+    /// What all members agreed on.
+    pub parameters: ParametersAnswer,
+    /// All members, by id.
+    pub members: Vec<MemberItem>,
+}
+
+/// The parameters of the descriptor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParametersAnswer {
+    /// Number of members, n.
+    pub nodes: u16,
+    /// Most transactions in a block.
+    pub capacity: u32,
+    /// BCC each member starts with.
+    pub endowment: Amount,
+    /// Blocks for which a transaction may be valid.
+    pub ttl_blocks: u64,
+    /// Fee on coins, percent.
+    pub coin_fee_percent: u8,
+    /// Fee on a message, BCC per Unicode scalar value.
+    pub message_fee: Amount,
+}
+
+/// One member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberItem {
+    /// Member id, from 0 (the bootstrap node).
+    pub id: u16,
+    /// Wallet key, base64 DER.
+    pub address: String,
+    /// First 16 hex digits of SHA-256 of the DER.
+    pub fingerprint: String,
+    /// Ed25519 key for votes, hex.
+    pub consensus_key: String,
+    /// Where its API is said to be, if known; not signed by the bootstrap node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+/// What a node is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Not a member yet.
+    Joining,
+    /// A member that is behind its peers.
+    Syncing,
+    /// Takes part.
+    Ready,
+}
+
+/// `GET /status`: answered from the first moment. What needs the ledger is missing until the node has joined.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusAnswer {
+    /// What the node is doing.
+    pub phase: Phase,
+    /// What it waits for, for people, if it is not ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_for: Option<String>,
+    /// Version of the program.
+    pub version: String,
+    /// Member id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<u16>,
+    /// The chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain_id: Option<Hash>,
+    /// Index of the newest block.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<u64>,
+    /// Its hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tip_hash: Option<Hash>,
+    /// Whether this node votes: not after it lost its log, until it is released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voting: Option<bool>,
+    /// The pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<PoolAnswer>,
+    /// The other members as this node sees them.
+    #[serde(default)]
+    pub peers: Vec<PeerItem>,
+}
+
+/// The pool of pending transactions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolAnswer {
+    /// How many.
+    pub transactions: u64,
+    /// Their size.
+    pub bytes: u64,
+}
+
+/// Another member as this node sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerItem {
+    /// Member id.
+    pub id: u16,
+    /// Whether a stream to it is up.
+    pub connected: bool,
+    /// The height it told last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<u64>,
+}

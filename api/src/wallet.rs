@@ -1,0 +1,91 @@
+//! The node's own wallet: it signs for whoever holds the node's token.
+
+use crate::{Amount, Hash, TransactionItem, TransactionStatus};
+use serde::{Deserialize, Serialize};
+
+/// `POST /wallet/transactions`: coins, a message, or both.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WalletTransactionRequest {
+    /// Recipient: a node id, a PEM or base64 DER public key, or a fingerprint.
+    pub to: String,
+    /// BCC, decimal; missing for a message without coins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<String>,
+    /// Text; missing for coins without a message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// `PUT /wallet/stake`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StakeRequest {
+    /// The stake to have from then on, BCC; `"0"` frees it all.
+    pub amount: String,
+}
+
+/// Balance, stake and nonce of an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Balances {
+    /// Spendable, BCC.
+    pub balance: Amount,
+    /// Locked, BCC.
+    pub stake: Amount,
+    /// The next nonce.
+    pub nonce: u64,
+}
+
+/// `GET /wallet`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WalletAnswer {
+    /// The member id.
+    pub id: u16,
+    /// The public key, base64 DER.
+    pub address: String,
+    /// First 16 hex digits of SHA-256 of the DER.
+    pub fingerprint: String,
+    /// On the chain.
+    #[serde(rename = "final")]
+    pub final_state: Balances,
+    /// After the wallet's own pending transactions.
+    pub pending: Balances,
+}
+
+/// The query of `GET /wallet/transactions`: newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HistoryRange {
+    /// Only what is older than this: [`HistoryPage::next`] of the page before. Missing: from the newest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// Most items, 1 to [`crate::MAX_PAGE_ITEMS`]; [`crate::DEFAULT_PAGE_ITEMS`] if missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// A page of committed transactions that the wallet sent or received, newest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryPage {
+    /// The items.
+    pub transactions: Vec<HistoryItem>,
+    /// Give this as `before` for the next page; missing on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// One line of the history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryItem {
+    /// The transaction.
+    pub transaction: TransactionItem,
+    /// Where it stands.
+    pub status: TransactionStatus,
+    /// The block that holds it.
+    pub block_index: u64,
+    /// That block's hash.
+    pub block_hash: Hash,
+    /// Member id of that block's validator; missing for genesis.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validator_id: Option<u16>,
+}

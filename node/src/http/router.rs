@@ -1,0 +1,63 @@
+//! Every path of the API, and what all requests pass through.
+
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post, put};
+use axum::{Router, http::Uri};
+use blockchat_api::{Code, MAX_BATCH_BODY_BYTES, MAX_BODY_BYTES, paths};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::error::ApiError;
+use super::handlers::{accounts, blocks, network, transactions, wallet};
+use super::serve::serve_router;
+use super::state::AppState;
+use super::{auth, middleware, original};
+
+/// The API as a service, without a listener.
+pub fn router(state: AppState) -> Router {
+    let wallet = Router::new()
+        .route(paths::WALLET, get(wallet::show))
+        .route(paths::WALLET_TRANSACTIONS, post(wallet::send).get(wallet::history))
+        .route(paths::WALLET_STAKE, put(wallet::stake))
+        .route_layer(from_fn_with_state(state.clone(), auth::require_token));
+    // The original knows no tokens: with one configured, its endpoints would be the way around it.
+    let original = if state.token().is_none() { original::routes() } else { Router::new() };
+    Router::new()
+        .merge(wallet)
+        .merge(original)
+        .route(paths::TRANSACTIONS, post(transactions::submit))
+        .route(
+            paths::TRANSACTIONS_BATCH,
+            post(transactions::submit_batch).layer(DefaultBodyLimit::max(MAX_BATCH_BODY_BYTES)),
+        )
+        .route(paths::TRANSACTION, get(transactions::show))
+        .route(paths::TRANSACTION_RECEIPT, get(transactions::receipt))
+        .route(paths::ACCOUNT, get(accounts::show))
+        .route(paths::BLOCKS, get(blocks::list))
+        .route(paths::BLOCK, get(blocks::show))
+        .route(paths::BLOCK_CERTIFICATE, get(blocks::certificate))
+        .route(paths::BLOCK_LOTTERY, get(blocks::lottery))
+        .route(paths::EVIDENCE, get(network::evidence))
+        .route(paths::NETWORK, get(network::show))
+        .route(paths::STATUS, get(network::status))
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(from_fn(middleware::limit_time))
+        .layer(from_fn_with_state(state.clone(), middleware::measure))
+        .with_state(state)
+}
+
+/// Serves the API until `shutdown`.
+pub async fn serve(listener: TcpListener, state: AppState, shutdown: CancellationToken) {
+    serve_router(listener, router(state), shutdown).await;
+}
+
+async fn unknown_path(uri: Uri) -> ApiError {
+    ApiError::new(Code::UnknownPath, format!("there is no path {}", uri.path()))
+}
+
+async fn method_not_allowed() -> ApiError {
+    ApiError::new(Code::MethodNotAllowed, "this path does not take this method")
+}

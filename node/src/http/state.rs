@@ -1,0 +1,128 @@
+//! What the handlers share.
+
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use blockchat_api::Code;
+use blockchat_consensus::View;
+use blockchat_ledger::Ring;
+
+use super::activity::Activity;
+use super::auth::ApiToken;
+use super::backend::{Backend, Chain, ChainError};
+use super::error::ApiError;
+use crate::telemetry::Metrics;
+use crate::wallet::WalletHandle;
+
+/// The state of the API. It exists before the node has joined; [`AppState::join`] completes it. Cheap to clone.
+#[derive(Clone)]
+pub struct AppState(Arc<Inner>);
+
+struct Inner {
+    metrics: Metrics,
+    token: Option<ApiToken>,
+    waiting_for: RwLock<String>,
+    joined: OnceLock<Arc<Joined>>,
+}
+
+/// What exists once the node is a member.
+pub struct Joined {
+    /// This member's id.
+    pub me: u16,
+    /// The network.
+    pub ring: Arc<Ring>,
+    /// The task that owns the state.
+    pub backend: Arc<dyn Backend>,
+    /// What is final.
+    pub chain: Arc<dyn Chain>,
+    /// What happened lately.
+    pub activity: Activity,
+    /// The node's own wallet.
+    pub wallet: WalletHandle,
+    /// Where a member's API is, as far as this node knows.
+    pub urls: Arc<dyn Fn(u16) -> Option<String> + Send + Sync>,
+    /// Whether a stream to a member is up.
+    pub connected: Arc<dyn Fn(u16) -> bool + Send + Sync>,
+}
+
+impl AppState {
+    /// The state of a node that has not joined yet.
+    pub fn new(metrics: Metrics, token: Option<ApiToken>) -> Self {
+        Self(Arc::new(Inner { metrics, token, waiting_for: RwLock::new("start".to_owned()), joined: OnceLock::new() }))
+    }
+
+    /// Says what the node waits for, until it has joined.
+    pub fn set_waiting_for(&self, what: impl Into<String>) {
+        *self.0.waiting_for.write().unwrap_or_else(PoisonError::into_inner) = what.into();
+    }
+
+    /// Opens the endpoints that need a ledger. Only the first call counts.
+    pub fn join(&self, joined: Joined) {
+        if self.0.joined.set(Arc::new(joined)).is_err() {
+            tracing::error!("the API was told twice that the node has joined");
+        }
+    }
+
+    /// The node, once it is a member.
+    pub fn joined(&self) -> Option<&Arc<Joined>> {
+        self.0.joined.get()
+    }
+
+    pub(super) fn waiting_for(&self) -> String {
+        self.0.waiting_for.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    pub(super) fn token(&self) -> Option<&ApiToken> {
+        self.0.token.as_ref()
+    }
+}
+
+impl Joined {
+    /// The newest snapshot.
+    pub fn view(&self) -> Arc<View> {
+        self.backend.view()
+    }
+
+    /// Runs a read of the chain where it may block.
+    pub(super) async fn read<T, F>(self: &Arc<Self>, work: F) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
+    {
+        let this = Arc::clone(self);
+        let ended = tokio::task::spawn_blocking(move || work(&this)).await;
+        ended.unwrap_or_else(|error| Err(ChainError(error.to_string()).into()))
+    }
+
+    /// Why the node should get no requests, if so: behind its peers by more than a block.
+    pub fn not_ready(&self) -> Option<String> {
+        let view = self.view();
+        let ahead = view.peer_heights.iter().flatten().max().map_or(0, |best| best.saturating_sub(view.height));
+        if view.syncing {
+            return Some(format!("syncing, {ahead} blocks behind"));
+        }
+        (ahead > 1).then(|| format!("{ahead} blocks behind its peers"))
+    }
+}
+
+/// The joined node; a request that needs it is refused before.
+pub(super) struct Node(pub Arc<Joined>);
+
+impl FromRequestParts<AppState> for Node {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(_: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let not_joined = || {
+            ApiError::new(
+                Code::NotJoined,
+                format!("the node has not joined the network: waiting for {}", state.waiting_for()),
+            )
+        };
+        state.joined().cloned().map(Self).ok_or_else(not_joined)
+    }
+}

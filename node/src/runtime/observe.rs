@@ -1,0 +1,169 @@
+//! What metrics and the log are told of the core's work.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use blockchat_consensus::{Committed, Event, Evidence, EvidenceKind, View};
+use blockchat_ledger::{Dropped, Kind, Ring};
+use prometheus::IntCounterVec;
+
+use crate::http::backend::SubmitResult;
+use crate::telemetry::Metrics;
+
+/// Fills the metrics.
+pub struct Observer {
+    metrics: Metrics,
+    ring: Arc<Ring>,
+    last_block: Option<Instant>,
+    /// When the height in progress was first heard of.
+    height_began: Option<Instant>,
+    stakes: Vec<u64>,
+}
+
+impl Observer {
+    /// Starts from a recovered core.
+    pub fn new(metrics: Metrics, ring: Arc<Ring>, view: &View) -> Self {
+        let mut observer = Self { metrics, ring, last_block: None, height_began: None, stakes: Vec::new() };
+        let members = observer.ring.members().len();
+        observer.metrics.consensus.members.set(clamp(members));
+        observer.stakes_changed(view.state.stakes(&observer.ring));
+        observer
+    }
+
+    /// A sync of the log took this long.
+    pub fn synced(&self, took: Duration) {
+        self.metrics.storage.log_sync_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A new snapshot.
+    pub fn view(&self, view: &View, connected: usize) {
+        let (consensus, pool) = (&self.metrics.consensus, &self.metrics.pool);
+        consensus.consensus_height.set(clamp(view.height));
+        consensus.consensus_round.set(i64::from(view.round.unwrap_or(0)));
+        consensus.syncing.set(i64::from(view.syncing));
+        let ahead = view.peer_heights.iter().flatten().max().map_or(0, |best| best.saturating_sub(view.height));
+        consensus.sync_lag_blocks.set(clamp(ahead));
+        let others = self.ring.members().len().saturating_sub(1);
+        consensus.members_missing.set(clamp(others.saturating_sub(connected)));
+        self.metrics.peer.peers_connected.set(clamp(connected));
+        for (id, height) in view.peer_heights.iter().enumerate() {
+            if let Some(height) = height {
+                self.metrics.peer.peer_height.with_label_values(&[&id.to_string()]).set(clamp(*height));
+            }
+        }
+        pool.mempool_transactions.set(clamp(view.pool_transactions));
+        pool.mempool_bytes.set(clamp(view.pool_bytes));
+    }
+
+    /// A block is final.
+    pub fn committed(&mut self, committed: &Committed) {
+        let (now, header) = (Instant::now(), &committed.block.header);
+        let consensus = &self.metrics.consensus;
+        if let Some(last) = self.last_block.replace(now) {
+            consensus.block_interval_seconds.observe((now - last).as_secs_f64());
+        }
+        if let Some(began) = self.height_began.take() {
+            consensus.block_finality_seconds.observe((now - began).as_secs_f64());
+        }
+        let ledger = &self.metrics.ledger;
+        ledger.blocks_committed_total.inc();
+        for transaction in &committed.block.transactions {
+            add(&ledger.transactions_committed_total, kind(transaction.transaction().kind));
+        }
+        if let Some(winner) = header.validator.account_id().and_then(|id| self.ring.id_of(&id)) {
+            add(&ledger.lottery_wins_total, &winner.to_string());
+        }
+        let deviation =
+            i128::from(committed.state.total_supply().micros()) - i128::from(self.ring.parameters().supply().micros());
+        ledger.supply_deviation.set(i64::try_from(deviation).unwrap_or(i64::MAX));
+        let stakes = committed.state.stakes(&self.ring);
+        if stakes != self.stakes {
+            self.stakes_changed(stakes);
+        }
+    }
+
+    // The ratio is for display; nothing is decided by it.
+    #[expect(clippy::cast_precision_loss)]
+    fn stakes_changed(&mut self, stakes: Vec<u64>) {
+        let total: u64 = stakes.iter().sum();
+        for (id, stake) in stakes.iter().enumerate() {
+            let ratio = if total == 0 { 0.0 } else { *stake as f64 / total as f64 };
+            self.metrics.ledger.stake_ratio.with_label_values(&[&id.to_string()]).set(ratio);
+        }
+        self.stakes = stakes;
+    }
+
+    /// A transaction was in the pool for this long before it was committed.
+    pub fn final_after(&self, seconds: f64) {
+        self.metrics.ledger.transaction_finality_seconds.observe(seconds);
+    }
+
+    /// Results of a submission.
+    pub fn submitted(&self, results: &[SubmitResult]) {
+        use blockchat_consensus::SubmitError;
+        for error in results.iter().filter_map(|result| result.as_ref().err()) {
+            let reason = match error {
+                SubmitError::Pool(error) => error.code(),
+                SubmitError::BadSignature => "bad_signature",
+                SubmitError::Starting => "starting",
+            };
+            add(&self.metrics.pool.transactions_rejected_total, reason);
+        }
+    }
+
+    /// Transactions left the pool.
+    pub fn dropped(&self, dropped: &[Dropped]) {
+        for dropped in dropped {
+            add(&self.metrics.pool.transactions_rejected_total, dropped.reason.code());
+        }
+    }
+
+    /// A member contradicted itself.
+    pub fn evidence(&self, evidence: &Evidence) {
+        let kind = match evidence.kind {
+            EvidenceKind::Vote => "vote",
+            EvidenceKind::Proposal => "proposal",
+        };
+        add(&self.metrics.consensus.evidence_total, kind);
+        tracing::warn!(member = evidence.member, height = evidence.height, kind, "a member contradicted itself");
+    }
+
+    /// Something else that happened.
+    pub fn event(&mut self, event: &Event) {
+        let consensus = &self.metrics.consensus;
+        match event {
+            Event::HeightStarted { .. } | Event::ProposalReceived { .. } => {
+                self.height_began.get_or_insert_with(Instant::now);
+            }
+            Event::RoundStarted { height, round, proposer } => {
+                if *round > 0 {
+                    tracing::debug!(height, round, proposer, "another round");
+                }
+            }
+            Event::RoundTimeout { step, .. } => add(&consensus.round_timeouts_total, step),
+            Event::VoteReceived { kind, result } => consensus.votes_total.with_label_values(&[*kind, *result]).inc(),
+            Event::Muted { reason } => tracing::warn!(reason, "this node does not vote: its log is lost"),
+            Event::Unmuted { from } => tracing::info!(from, "this node votes again from this height on"),
+            Event::Misbehaviour { member, what } => tracing::warn!(member, what, "a member misbehaves"),
+        }
+    }
+}
+
+fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Coins => "coins",
+        Kind::Message => "message",
+        Kind::CoinsAndMessage => "coins_and_message",
+        Kind::Stake => "stake",
+        Kind::Grant => "grant",
+        Kind::Genesis => "genesis",
+    }
+}
+
+fn add(counter: &IntCounterVec, label: &str) {
+    counter.with_label_values(&[label]).inc();
+}
+
+fn clamp(value: impl TryInto<i64>) -> i64 {
+    value.try_into().unwrap_or(i64::MAX)
+}

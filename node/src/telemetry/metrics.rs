@@ -1,0 +1,192 @@
+//! The metrics of a node, by the part that measures them.
+
+use super::buckets::{CONSENSUS_SECONDS, HTTP_SECONDS, LOG_SYNC_SECONDS, SIGNATURE_SECONDS};
+use super::build::{REVISION, VERSION};
+use super::define::metrics_struct;
+use prometheus::{
+    GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
+};
+
+metrics_struct! {
+    /// Heights, rounds and votes.
+    pub struct ConsensusMetrics {
+        /// Index of the newest committed block.
+        consensus_height: IntGauge;
+        /// Round of the height in progress.
+        consensus_round: IntGauge;
+        /// Members of the network.
+        members: IntGauge;
+        /// Members other than this one without a stream to this node.
+        members_missing: IntGauge;
+        /// Blocks between this node and the highest height a peer has told.
+        sync_lag_blocks: IntGauge;
+        /// 1 while this node fetches blocks from its peers.
+        syncing: IntGauge;
+        /// Rounds that ended by a timeout, by step (propose, prevote, precommit).
+        round_timeouts_total: IntCounterVec, labels = &["step"];
+        /// Votes received, by type (prevote, precommit) and result (accepted, refused).
+        votes_total: IntCounterVec, labels = &["type", "result"];
+        /// Conflicting statements of one member, by kind (vote, proposal).
+        evidence_total: IntCounterVec, labels = &["kind"];
+        /// From one committed block to the next.
+        block_interval_seconds: Histogram, buckets = CONSENSUS_SECONDS;
+        /// From the first proposal seen to the commit.
+        block_finality_seconds: Histogram, buckets = CONSENSUS_SECONDS;
+    }
+}
+
+metrics_struct! {
+    /// What the committed blocks hold.
+    pub struct LedgerMetrics {
+        /// Blocks committed by this process.
+        blocks_committed_total: IntCounter;
+        /// Transactions committed by this process, by kind.
+        transactions_committed_total: IntCounterVec, labels = &["kind"];
+        /// Blocks minted, by member.
+        lottery_wins_total: IntCounterVec, labels = &["member"];
+        /// Share of all stake, by member; 0 for all while nobody has any.
+        stake_ratio: GaugeVec, labels = &["member"];
+        /// Balances and stakes of all accounts minus the supply at genesis, in millionths of a BCC. Must be 0.
+        supply_deviation: IntGauge;
+        /// From this node's first sight of a transaction to its commit.
+        transaction_finality_seconds: Histogram, buckets = CONSENSUS_SECONDS;
+    }
+}
+
+metrics_struct! {
+    /// Pending transactions.
+    pub struct PoolMetrics {
+        /// Transactions in the pool.
+        mempool_transactions: IntGauge;
+        /// Bytes of the transactions in the pool.
+        mempool_bytes: IntGauge;
+        /// Transactions refused by the pool or dropped from it, by reason.
+        transactions_rejected_total: IntCounterVec, labels = &["reason"];
+    }
+}
+
+metrics_struct! {
+    /// Streams to the other members.
+    pub struct PeerMetrics {
+        /// Streams that are up.
+        peers_connected: IntGauge;
+        /// The height a peer told last, by member.
+        peer_height: IntGaugeVec, labels = &["peer"];
+    }
+}
+
+metrics_struct! {
+    /// The log and the store.
+    pub struct StorageMetrics {
+        /// One fdatasync of the log.
+        log_sync_seconds: Histogram, buckets = LOG_SYNC_SECONDS;
+    }
+}
+
+metrics_struct! {
+    /// RSA.
+    pub struct VerifyMetrics {
+        /// Verifying one transaction's signature.
+        signature_verify_seconds: Histogram, buckets = SIGNATURE_SECONDS;
+        /// Signing one transaction with the node's wallet.
+        signature_sign_seconds: Histogram, buckets = SIGNATURE_SECONDS;
+    }
+}
+
+metrics_struct! {
+    /// The public API.
+    pub struct HttpMetrics {
+        /// From a request's first byte to the head of its answer, by matched route, method and status.
+        http_request_seconds: HistogramVec, labels = &["route", "method", "status"], buckets = HTTP_SECONDS;
+    }
+}
+
+metrics_struct! {
+    /// Which program this is.
+    pub struct BuildMetrics {
+        /// Always 1; the labels say which program runs.
+        build_info: IntGaugeVec, labels = &["version", "revision"];
+    }
+}
+
+/// All metrics of a node with the registry they are in. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Heights, rounds and votes.
+    pub consensus: ConsensusMetrics,
+    /// What the committed blocks hold.
+    pub ledger: LedgerMetrics,
+    /// Pending transactions.
+    pub pool: PoolMetrics,
+    /// Streams to the other members.
+    pub peer: PeerMetrics,
+    /// The log and the store.
+    pub storage: StorageMetrics,
+    /// RSA.
+    pub verify: VerifyMetrics,
+    /// The public API.
+    pub http: HttpMetrics,
+}
+
+impl Metrics {
+    /// Registers everything. Fails if the registry holds one of the names already.
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let build = BuildMetrics::register(registry)?;
+        build.build_info.with_label_values(&[VERSION, REVISION]).set(1);
+        Ok(Self {
+            registry: registry.clone(),
+            consensus: ConsensusMetrics::register(registry)?,
+            ledger: LedgerMetrics::register(registry)?,
+            pool: PoolMetrics::register(registry)?,
+            peer: PeerMetrics::register(registry)?,
+            storage: StorageMetrics::register(registry)?,
+            verify: VerifyMetrics::register(registry)?,
+            http: HttpMetrics::register(registry)?,
+        })
+    }
+
+    /// All metrics in Prometheus' text format.
+    pub fn encode(&self) -> prometheus::Result<String> {
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doc_comments_are_the_help_texts() {
+        let metrics = Metrics::register(&Registry::new()).unwrap();
+        metrics.consensus.consensus_height.set(7);
+        let text = metrics.encode().unwrap();
+        assert!(text.contains("# HELP blockchat_consensus_height Index of the newest committed block.\n"), "{text}");
+        assert!(text.contains("blockchat_consensus_height 7\n"), "{text}");
+        assert!(
+            text.contains(&format!("blockchat_build_info{{revision=\"{REVISION}\",version=\"{VERSION}\"}} 1\n")),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn names_follow_the_convention() {
+        let metrics = Metrics::register(&Registry::new()).unwrap();
+        for family in metrics.registry.gather() {
+            let name = family.name();
+            assert!(name.starts_with("blockchat_"), "{name}");
+            assert!(!family.help().is_empty(), "{name} has no help text");
+            let is_counter = family.get_field_type() == prometheus::proto::MetricType::COUNTER;
+            assert_eq!(is_counter, name.ends_with("_total"), "{name}");
+            let is_histogram = family.get_field_type() == prometheus::proto::MetricType::HISTOGRAM;
+            assert_eq!(is_histogram, name.ends_with("_seconds"), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_registry_takes_the_metrics_once() {
+        let registry = Registry::new();
+        Metrics::register(&registry).unwrap();
+        assert!(Metrics::register(&registry).is_err());
+    }
+}

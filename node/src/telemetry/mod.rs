@@ -1,0 +1,17 @@
+//! Metrics and structured logs.
+//!
+//! Every metric is a field of a typed struct; its doc comment is its help text, so code and `/metrics` can't disagree.
+//! The structs are registered into a registry that is passed in: there is no global one, and a test makes its own.
+//! Nothing here may carry a wallet, a transaction or free text as a label.
+
+mod buckets;
+mod build;
+mod define;
+mod log;
+mod metrics;
+
+pub use build::{REVISION, VERSION};
+pub use log::{LogFormat, TelemetryError, init_logging};
+pub use metrics::{
+    ConsensusMetrics, HttpMetrics, LedgerMetrics, Metrics, PeerMetrics, PoolMetrics, StorageMetrics, VerifyMetrics,
+};
