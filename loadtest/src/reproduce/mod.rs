@@ -1,0 +1,272 @@
+//! The experiments, on nodes that are started for each run and stopped after it.
+
+mod fairness;
+mod files;
+mod matrix;
+mod open;
+
+use crate::cluster::{Cluster, ClusterSpec};
+use crate::environment::Environment;
+use crate::error::LoadError;
+use crate::fire::Policy;
+use crate::network::{Network, StakePlan};
+use crate::progress::Progress;
+use crate::rate::{Offer, Offered};
+use crate::report::Reporter;
+use crate::report::schema::{Experiment, Money, Part, Run, Startup};
+use blockchat_ledger::Amount;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// How long nodes may take until all are ready and have their grants.
+const START_BOUND: Duration = Duration::from_mins(1);
+/// BCC for each node when a run measures the protocol and not the purse: forty times what a file costs.
+const FUNDED_BCC: u64 = 100_000;
+/// The stake of every member, BCC; in the fairness experiment, of every member but one.
+const STAKE_BCC: u64 = 10;
+
+/// What to reproduce, and how.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The node's program.
+    pub binary: PathBuf,
+    /// Where the nodes keep their data while they run.
+    pub folder: Option<PathBuf>,
+    /// Leave the nodes' folders behind.
+    pub keep: bool,
+    /// Which experiments, in order.
+    pub experiments: Vec<Experiment>,
+    /// Numbers of members, for the matrix.
+    pub nodes: Vec<u16>,
+    /// Capacities, for the matrix.
+    pub capacities: Vec<u32>,
+    /// Which purses.
+    pub money: Vec<Money>,
+    /// Repetitions of each cell.
+    pub runs: u32,
+    /// Transaction files instead of the built-in ones.
+    pub input: Option<PathBuf>,
+    /// Further settings of the nodes, by name without `BLOCKCHAT_`.
+    pub settings: BTreeMap<String, String>,
+    /// How clients behave.
+    pub policy: Policy,
+    /// Load of the experiments at a fixed rate.
+    pub offer: Offer,
+}
+
+/// Parameters of one cell.
+#[derive(Clone, Debug)]
+struct Cell {
+    experiment: Experiment,
+    nodes: u16,
+    capacity: u32,
+    money: Money,
+    settings: BTreeMap<String, String>,
+}
+
+/// Runs every cell, each run on nodes of its own; the report grows on disk.
+///
+/// # Errors
+/// A node fails or does not start, or a file is malformed. A run whose ledger is wrong is no error here: its report
+/// says so.
+pub async fn reproduce(plan: &Plan, output: Option<PathBuf>, progress: &Progress) -> Result<Reporter, LoadError> {
+    let cells = cells(plan);
+    // All files are read before the first process is started.
+    let files = files::read(plan.input.as_deref(), &cells)?;
+    let folder = plan.folder.clone().unwrap_or_else(std::env::temp_dir);
+    let environment = Environment::detect().with_data_in(&folder);
+    let mut reporter = Reporter::create("reproduce", output, environment)?;
+    let total = cells.len();
+    for (number, cell) in cells.into_iter().enumerate() {
+        let mut runs = Vec::new();
+        let mut endowment = Amount::ZERO;
+        let mut node_version = String::new();
+        for run in 0..plan.runs {
+            let name = cell_name(&cell);
+            let label = format!("cell {}/{total}, run {}/{}: {name}", number + 1, run + 1, plan.runs);
+            let started = Lab::start(plan, &cell, &label, progress).await?;
+            endowment = started.network.parameters.endowment;
+            node_version.clone_from(&started.network.node_version);
+            runs.push(started.measure(plan, &cell, &files).await?);
+        }
+        let part = Part {
+            experiment: cell.experiment,
+            nodes: cell.nodes,
+            capacity: cell.capacity,
+            money: cell.money,
+            endowment,
+            node_settings: cell.settings,
+            runs,
+        };
+        reporter.add(part, &node_version)?;
+    }
+    Ok(reporter)
+}
+
+/// The cells of all experiments, in the order in which they run.
+fn cells(plan: &Plan) -> Vec<Cell> {
+    let cell = |experiment, nodes, capacity, money| Cell {
+        experiment,
+        nodes,
+        capacity,
+        money,
+        settings: plan.settings.clone(),
+    };
+    let mut cells = Vec::new();
+    for experiment in &plan.experiments {
+        match experiment {
+            Experiment::Fairness => {
+                cells.extend(plan.money.iter().map(|money| cell(Experiment::Fairness, 5, 5, *money)));
+            }
+            Experiment::Finality | Experiment::KillValidator => {
+                let mut cell = cell(*experiment, 5, open::capacity(*experiment), Money::Assignment);
+                for (name, value) in open::settings(*experiment) {
+                    cell.settings.entry(name).or_insert(value);
+                }
+                cells.push(cell);
+            }
+            _ => {
+                for money in &plan.money {
+                    for nodes in &plan.nodes {
+                        let capacities = plan.capacities.iter();
+                        cells.extend(capacities.map(|capacity| cell(Experiment::Matrix, *nodes, *capacity, *money)));
+                    }
+                }
+            }
+        }
+    }
+    cells
+}
+
+fn cell_name(cell: &Cell) -> String {
+    let Cell { experiment, nodes, capacity, money, .. } = cell;
+    format!("{experiment:?}, {nodes} nodes, capacity {capacity}, {money:?} money")
+}
+
+/// Nodes that are ready for a run.
+struct Lab<'a> {
+    cluster: Cluster,
+    network: Network,
+    startup: Startup,
+    label: &'a str,
+    progress: &'a Progress,
+}
+
+impl<'a> Lab<'a> {
+    async fn start(plan: &Plan, cell: &Cell, label: &'a str, progress: &'a Progress) -> Result<Self, LoadError> {
+        progress.begin(&format!("{label}: starting nodes"), 0);
+        let endowment = match cell.money {
+            Money::Funded => Amount::from_bcc(FUNDED_BCC),
+            Money::Assignment | Money::Given => None,
+        };
+        let spec = ClusterSpec {
+            binary: plan.binary.clone(),
+            folder: plan.folder.clone(),
+            nodes: cell.nodes,
+            capacity: cell.capacity,
+            endowment,
+            settings: cell.settings.clone(),
+            start_bound: START_BOUND,
+            keep: plan.keep,
+        };
+        let since = Instant::now();
+        let mut cluster = Cluster::start(&spec)?;
+        if plan.keep {
+            eprintln!("{label}: data and logs stay in {}", cluster.folder().display());
+        }
+        let (network, startup) = cluster.ready(since, spec.start_bound).await?;
+        Ok(Self { cluster, network, startup, label, progress })
+    }
+
+    /// Runs the experiment and stops the nodes. If it fails because a node has ended, the error says that instead.
+    async fn measure(mut self, plan: &Plan, cell: &Cell, files: &files::Files) -> Result<Run, LoadError> {
+        let result = match cell.experiment {
+            Experiment::Fairness => fairness::run(&mut self, plan, cell, files).await,
+            Experiment::Finality => open::finality(&mut self, plan).await,
+            Experiment::KillValidator => open::kill_validator(&mut self, plan).await,
+            _ => matrix::run(&mut self, plan, cell, files).await,
+        };
+        let mut run = match result {
+            Ok(run) => run,
+            Err(error) => {
+                self.cluster.check()?;
+                return Err(error);
+            }
+        };
+        run.startup = Some(self.startup);
+        self.progress.label(&format!("{}: stopping nodes", self.label));
+        self.cluster.stop().await?;
+        Ok(run)
+    }
+
+    async fn stake(&self, plan: &StakePlan) -> Result<(), LoadError> {
+        self.progress.label(&format!("{}: setting stakes", self.label));
+        self.network.set_stakes(&plan.resolve(0..self.network.parameters.nodes)).await
+    }
+}
+
+/// Ends a load at a fixed rate: checks the ledger, and that everything answered as committed stands in it, once.
+///
+/// # Errors
+/// A node does not answer.
+pub async fn conclude(network: &Network, offered: Offered) -> Result<Run, LoadError> {
+    let committed = offered.committed.clone();
+    open::conclude(network, offered, &committed).await
+}
+
+/// The stake that members have who have no other.
+fn usual_stake() -> StakePlan {
+    StakePlan::equal(Amount::from_bcc(STAKE_BCC).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Plan, cell_name, cells};
+    use crate::fire::{Policy, WhenBroke};
+    use crate::rate::Offer;
+    use crate::report::schema::{Experiment, Money};
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    fn plan(experiments: &[Experiment]) -> Plan {
+        Plan {
+            binary: "blockchat-node".into(),
+            folder: None,
+            keep: false,
+            experiments: experiments.to_vec(),
+            nodes: vec![5, 10],
+            capacities: vec![5, 10, 20],
+            money: vec![Money::Assignment, Money::Funded],
+            runs: 1,
+            input: None,
+            settings: BTreeMap::from([("LOG".to_owned(), "warn".to_owned())]),
+            policy: Policy {
+                when_broke: WhenBroke::Wait,
+                patience: Duration::from_secs(1),
+                retry_bound: Duration::from_secs(1),
+                gone_bound: Duration::from_secs(1),
+            },
+            offer: Offer { per_second: 100.0, length: Duration::from_secs(1) },
+        }
+    }
+
+    #[test]
+    fn the_courses_matrix_twice_and_fairness_twice() {
+        let cells = cells(&plan(&[Experiment::Matrix, Experiment::Fairness]));
+        assert_eq!(cells.len(), 14);
+        assert_eq!(cell_name(&cells[0]), "Matrix, 5 nodes, capacity 5, Assignment money");
+        assert_eq!(cell_name(&cells[11]), "Matrix, 10 nodes, capacity 20, Funded money");
+        assert_eq!(cell_name(&cells[13]), "Fairness, 5 nodes, capacity 5, Funded money");
+    }
+
+    #[test]
+    fn given_settings_win_over_an_experiments_own() {
+        let mut plan = plan(&[Experiment::Finality]);
+        let settings = |plan: &Plan| cells(plan)[0].settings.clone();
+        assert_eq!(settings(&plan)["MAX_BLOCK_WAIT"], "1ms");
+        assert_eq!(settings(&plan)["LOG"], "warn");
+        plan.settings.insert("MAX_BLOCK_WAIT".to_owned(), "5ms".to_owned());
+        assert_eq!(settings(&plan)["MAX_BLOCK_WAIT"], "5ms");
+    }
+}
