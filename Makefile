@@ -1,0 +1,85 @@
+# `make help` lists the targets. Everything runs on one machine without root, containers or a network beyond crates.io.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+export CARGO_TERM_COLOR ?= auto
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+# One optimised, statically linked build serves the demo, the system tests and the images.
+RELEASE := --release --locked --target $(HOST) --config scripts/release.toml
+BIN_DIR := $(abspath $(TARGET_DIR))/$(HOST)/release
+STAGE := scripts/stage.sh
+# Seeds of the deterministic simulation; `make test-all` runs many more.
+SIMULATION_SEEDS ?= 400
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build the programs: optimised, static
+	cargo build $(RELEASE) --workspace --bins
+	@echo "built in $(BIN_DIR)"
+
+.PHONY: demo
+demo: build ## Run the experiment of the course on five nodes and show the result
+	scripts/demo.sh $(BIN_DIR)
+
+.PHONY: fmt
+fmt: ## Format the code
+	cargo fmt --all
+
+.PHONY: lint
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+.PHONY: unit
+unit:
+	cargo test --workspace --exclude blockchat-tests --locked
+
+.PHONY: check
+check: lint unit ## Format, lints, unit and property tests: minutes
+
+.PHONY: deny
+deny:
+	scripts/setup-test-tools.sh
+	target/tools/bin/cargo-deny --all-features check --show-stats bans licenses sources
+
+.PHONY: simulation
+simulation: ## Deterministic simulation of whole networks
+	BLOCKCHAT_SIMULATION_SEEDS=$(SIMULATION_SEEDS) cargo test -p blockchat-consensus --lib --locked simulation:: -- --nocapture
+
+.PHONY: system
+system: build ## System tests: real processes, killed, stopped and restarted
+	BLOCKCHAT_BIN_DIR=$(BIN_DIR) cargo test $(RELEASE) -p blockchat-tests
+
+.PHONY: docs
+docs:
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --locked
+	scripts/check-docs.sh
+
+.PHONY: standalone
+standalone:
+	scripts/check-standalone.sh
+
+.PHONY: test
+test: ## Everything a change must pass, with the minutes of each stage
+	@$(STAGE) --begin
+	@trap '$(STAGE) --summary' EXIT; \
+	$(STAGE) tools scripts/setup-test-tools.sh; \
+	failed=; \
+	for stage in standalone deny lint docs unit build simulation system; do \
+		$(STAGE) $$stage $(MAKE) --no-print-directory $$stage || failed+=" $$stage"; \
+	done; \
+	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
+
+.PHONY: test-all
+test-all: ## `make test` with ten times as many simulated networks
+	$(MAKE) test SIMULATION_SEEDS=4000
+
+.PHONY: clean
+clean: ## Remove everything that was built or left behind by a run
+	cargo clean
+	rm -rf .demo artifacts target

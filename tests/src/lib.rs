@@ -1,0 +1,31 @@
+//! The harness of the system tests: it starts real `blockchat-node` processes, each with its own folder and loopback
+//! ports, and treats them badly.
+//!
+//! It sees what an operator sees: binaries, settings, HTTP, signals, exit codes, logs. It shares no type with the
+//! node, so a change of the interface shows up here. Deadlines are generous bounds against hanging, never a
+//! measurement. A function that can't do what it says fails the test: it panics.
+
+#![allow(clippy::missing_panics_doc, reason = "said once, above")]
+
+mod binaries;
+mod chain;
+mod cluster;
+mod coins;
+mod folder;
+mod http;
+mod load;
+mod node;
+mod ports;
+mod program;
+mod wait;
+
+pub use binaries::binary;
+pub use chain::{Account, Chain, assert_same_chain};
+pub use cluster::{Cluster, Network};
+pub use coins::{Micros, micros};
+pub use folder::Folder;
+pub use http::Answer;
+pub use load::{Load, Sent, assert_exactly_once};
+pub use node::Node;
+pub use program::{Finished, Program};
+pub use wait::{LONG, SHORT, eventually};
