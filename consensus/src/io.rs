@@ -218,9 +218,9 @@ pub enum SubmitError {
     /// Its signature is not the sender's.
     #[error("the signature is not the sender's")]
     BadSignature,
-    /// The member has not heard from enough others since it started.
-    #[error("the node is starting and takes no transactions yet")]
-    Starting,
+    /// The member is behind the others, so that its accounts may be old ones.
+    #[error("the node is catching up with the others and can't judge transactions yet")]
+    CatchingUp,
 }
 
 /// A final block and what it did.
@@ -332,6 +332,8 @@ pub struct View {
     pub round: Option<u32>,
     /// Whether this node may vote.
     pub voting: bool,
+    /// Whether it has had what the others had committed when it started: until then its account may be an old one.
+    pub caught_up: bool,
     /// Whether it is fetching blocks.
     pub syncing: bool,
     /// Pending transactions.

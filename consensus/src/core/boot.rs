@@ -65,6 +65,8 @@ impl Core {
             pool_timer: None,
             status_at: now.monotonic,
             sync: Sync::default(),
+            catch_up_to: None,
+            caught_up: false,
             mute: Mute::No,
             accept_lost_log: config.accept_lost_log,
             nonce_seed: config.nonce_seed,

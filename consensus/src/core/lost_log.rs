@@ -3,7 +3,8 @@
 //! Without its log a member may have voted for something it no longer knows, so it must not vote where it may have
 //! voted before. Any vote of its own was for a height at most one above what some other member has committed. It asks
 //! all others how far they are, takes the highest commit certificate H among the answers of ⌊2n/3⌋+1 *other* members, and
-//! votes again from H + 3. The question is work for the others: they mint empty blocks until it is released.
+//! votes again from H + 3. The question is work for the others: they mint a few empty blocks for it, and as the chain may
+//! have moved between their answers, it goes on asking until it is released.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,6 +26,8 @@ const ANSWER_DOMAIN: &[u8] = b"blockchat/consensus/lost-log/v1";
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// First height above the highest certificate at which the member votes again.
 const MARGIN: u64 = 3;
+/// Blocks minted for a question: the margin, and what may be minted while the answers are on their way.
+const RELEASE_BLOCKS: u64 = MARGIN + 2;
 
 /// Whether this member may vote.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +98,7 @@ impl Core {
             self.mute = Mute::No;
         } else {
             out.actions.push(Action::Event(Event::Muted { reason }));
+            self.ask_lost_log(out);
         }
     }
 
@@ -113,8 +117,11 @@ impl Core {
     }
 
     pub(super) fn ask_lost_log(&mut self, out: &mut Outputs) {
-        let Mute::Asking { nonce, .. } = self.mute else {
-            return;
+        let nonce = match self.mute {
+            Mute::No => return,
+            Mute::Asking { nonce, .. } => nonce,
+            // No answer is needed any more, only blocks.
+            Mute::Until(_) => self.fresh_nonce(),
         };
         out.actions.push(Action::Broadcast(PeerMessage::LostLog { nonce }));
         out.actions.push(Action::SetTimer { id: TimerId::LostLog, after: ASK_AGAIN });
@@ -132,7 +139,7 @@ impl Core {
         let answer = LostLogAnswer { nonce, lost, signature: self.engine.signer().raw(&bytes), certificate };
         out.actions.push(Action::Send { to: from, message: PeerMessage::LostLogAnswer(Box::new(answer)) });
         let now = self.now.monotonic;
-        let until = self.tip.index.saturating_add(MARGIN);
+        let until = self.tip.index.saturating_add(RELEASE_BLOCKS);
         let interval = self.timing.release_interval;
         if let Some(peer) = self.peer(from)
             && peer.release.is_none_or(|release| now >= release.asked + interval)
@@ -175,7 +182,6 @@ impl Core {
         self.mute = Mute::Until(from);
         out.log.push(self.mute_record());
         out.sync = true;
-        out.actions.push(Action::CancelTimer(TimerId::LostLog));
     }
 
     /// The height that the answer proves, if it is signed and its certificate is good.
@@ -198,6 +204,7 @@ impl Core {
             Mute::No => {}
             Mute::Until(from) if self.next_height() >= from => {
                 self.mute = Mute::No;
+                out.actions.push(Action::CancelTimer(TimerId::LostLog));
                 out.actions.push(Action::Event(Event::Unmuted { from }));
             }
             Mute::Until(_) | Mute::Asking { .. } => out.log.push(self.mute_record()),

@@ -18,7 +18,7 @@ mod sync;
 mod transactions;
 
 #[cfg(test)]
-mod submission_tests;
+mod member_tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -133,6 +133,9 @@ pub struct Core {
     pool_timer: Option<Duration>,
     status_at: Duration,
     sync: Sync,
+    /// What the others had committed when this member began; none before.
+    catch_up_to: Option<u64>,
+    caught_up: bool,
     mute: Mute,
     /// The operator's word: no sign of a lost log counts.
     accept_lost_log: bool,
@@ -172,6 +175,7 @@ impl Core {
                 Phase::Booting | Phase::Idle => None,
             },
             voting: self.phase != Phase::Booting && self.may_vote(),
+            caught_up: self.caught_up,
             syncing: self.is_behind(),
             pool_transactions: self.pool.len(),
             pool_bytes: self.pool.bytes(),
@@ -296,6 +300,7 @@ impl Core {
     /// What became possible: start, mint, fetch, ask for blocks.
     fn advance(&mut self, out: &mut Outputs) -> Result<(), CoreError> {
         self.try_boot(out)?;
+        self.note_caught_up();
         self.try_start(out)?;
         self.try_mint(out)?;
         self.arm_pool_timer(out);

@@ -60,6 +60,18 @@ impl Core {
         self.peers.iter().filter(|peer| peer.connected).filter_map(|peer| peer.height).max().unwrap_or(0)
     }
 
+    /// A member that has just started may lack blocks with transactions of its own. It knows its account once it has
+    /// what the others had committed when it began.
+    pub(super) fn note_caught_up(&mut self) {
+        if self.caught_up || self.phase == Phase::Booting {
+            return;
+        }
+        let best = self.best_height();
+        let goal = *self.catch_up_to.get_or_insert(best);
+        // A member that claimed more than it has is not waited for.
+        self.caught_up = self.tip.index >= goal.min(best);
+    }
+
     /// Whether more members than may lie are more than a block ahead.
     pub(super) fn is_behind(&self) -> bool {
         let ahead = self.tip.index.saturating_add(1);

@@ -3,7 +3,9 @@
 //! Cheap checks come first; then one RSA verification, off this task; then the pool. A transaction goes from the member
 //! that took it to all others once. Whatever got lost on the way is told again by hash while it is pending.
 
-use blockchat_ledger::{Dropped, Hash, Origin, PoolError, SignedTransaction, Terms, Transaction, VerifiedTransaction};
+use blockchat_ledger::{
+    Dropped, Hash, Origin, PoolError, SignedTransaction, Terms, Transaction, TransactionError, VerifiedTransaction,
+};
 
 use super::sync::SyncJob;
 use super::{Core, CoreError};
@@ -71,6 +73,10 @@ impl Core {
                 }
                 Submission::Unverified(transaction) => {
                     let id = transaction.id();
+                    if !self.caught_up {
+                        results.push(Some(Err(SubmitError::CatchingUp)));
+                        continue;
+                    }
                     match self.pool.precheck(&self.ring, &self.state, self.tip.index, &transaction, origin) {
                         Ok(()) => {
                             places.push(place);
@@ -78,7 +84,7 @@ impl Core {
                             results.push(None);
                         }
                         Err(PoolError::Duplicate) => results.push(Some(Ok(Admitted { id, duplicate: true }))),
-                        Err(error) => results.push(Some(Err(error.into()))),
+                        Err(error) => results.push(Some(Err(self.refusal(error)))),
                     }
                 }
             }
@@ -93,7 +99,7 @@ impl Core {
     }
 
     fn answer(ticket: u64, results: Vec<Option<Result<Admitted, SubmitError>>>, out: &mut Outputs) {
-        let results = results.into_iter().map(|result| result.unwrap_or(Err(SubmitError::Starting))).collect();
+        let results = results.into_iter().map(|result| result.unwrap_or(Err(SubmitError::CatchingUp))).collect();
         out.actions.push(Action::Submitted { ticket, results });
     }
 
@@ -112,7 +118,7 @@ impl Core {
                 Err(PoolError::Duplicate) => {
                     return Ok(Admitted { id, duplicate: true });
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(self.refusal(error)),
             };
         for ready in inserted.ready {
             if origin == Origin::Client {
@@ -122,6 +128,20 @@ impl Core {
         }
         Self::drop_transactions(inserted.dropped, out);
         Ok(Admitted { id, duplicate: false })
+    }
+
+    /// What an old account can't pay for may be paid for by the present one: a member that is behind says that it can't
+    /// tell, and the client asks again.
+    fn refusal(&self, error: PoolError) -> SubmitError {
+        let may_be_old = matches!(
+            error,
+            PoolError::Invalid(
+                TransactionError::InsufficientBalance { .. }
+                    | TransactionError::WrongNonce { .. }
+                    | TransactionError::GrantsPending
+            )
+        );
+        if may_be_old && self.is_behind() { SubmitError::CatchingUp } else { error.into() }
     }
 
     pub(super) fn drop_transactions(dropped: Vec<Dropped>, out: &mut Outputs) {

@@ -177,7 +177,7 @@ impl From<SubmitError> for ApiError {
         let code = match error {
             SubmitError::Pool(error) => return error.into(),
             SubmitError::BadSignature => Code::InvalidSignature,
-            SubmitError::Starting => Code::Unavailable,
+            SubmitError::CatchingUp => Code::Unavailable,
         };
         Self::new(code, error.to_string())
     }

@@ -103,6 +103,9 @@ impl Joined {
     pub fn not_ready(&self) -> Option<String> {
         let view = self.view();
         let ahead = view.peer_heights.iter().flatten().max().map_or(0, |best| best.saturating_sub(view.height));
+        if !view.caught_up && ahead == 0 {
+            return Some("starting: not enough of the other members have answered".to_owned());
+        }
         if view.syncing {
             return Some(format!("syncing, {ahead} blocks behind"));
         }

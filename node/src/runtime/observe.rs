@@ -105,7 +105,7 @@ impl Observer {
             let reason = match error {
                 SubmitError::Pool(error) => error.code(),
                 SubmitError::BadSignature => "bad_signature",
-                SubmitError::Starting => "starting",
+                SubmitError::CatchingUp => "catching_up",
             };
             add(&self.metrics.pool.transactions_rejected_total, reason);
         }

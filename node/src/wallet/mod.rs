@@ -30,7 +30,7 @@ use crate::telemetry::VerifyMetrics;
 const QUEUE: usize = 1024;
 
 /// Why an order was not executed.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error)]
 pub enum WalletError {
     /// The transaction is refused.
     #[error(transparent)]

@@ -108,7 +108,7 @@ impl Task {
     async fn execute(&mut self, batch: &mut Vec<Request>) {
         let planned = match self.plan(batch).await {
             Ok(planned) => planned,
-            Err(error) => return refuse_all(batch.drain(..), error),
+            Err(error) => return refuse_all(batch.drain(..), &error),
         };
         let signed = sign_all(&self.parts, planned).await;
         let (requests, transactions): (Vec<Request>, Vec<VerifiedTransaction>) = signed.into_iter().unzip();
@@ -124,7 +124,7 @@ impl Task {
             })
             .collect();
         match self.parts.backend.submit(submissions).await {
-            Err(error) => refuse_all(requests, error),
+            Err(error) => refuse_all(requests, &error.into()),
             Ok(results) => {
                 for ((request, transaction), result) in requests.into_iter().zip(transactions).zip(results) {
                     self.conclude(request, transaction.into_signed(), result.map(drop));
@@ -134,10 +134,14 @@ impl Task {
     }
 
     /// Allocates nonces, first come first served. Orders that need no signature are answered here.
-    async fn plan(&mut self, batch: &mut Vec<Request>) -> Result<Vec<Planned>, Unavailable> {
+    async fn plan(&mut self, batch: &mut Vec<Request>) -> Result<Vec<Planned>, WalletError> {
         let me = self.parts.signer.public_key().clone();
         // Before anything is looked up: see `plan::Chain`.
         let view = self.parts.backend.view();
+        // The chain may hold transactions of this wallet that this node doesn't know yet: their nonces are used.
+        if !view.caught_up {
+            return Err(SubmitError::CatchingUp.into());
+        }
         let nonce = view.state.account(&me.account_id()).map_or(0, |account| account.nonce);
         let chain = plan::Chain { height: view.height, nonce };
         let mut pending = self.parts.backend.pending_account(me.account_id()).await?;
@@ -177,6 +181,8 @@ impl Task {
                     pending = charged;
                     planned.push(Planned { request, transaction: draft });
                 }
+                // Coins may be in a block that this node lacks.
+                Err(_) if view.syncing => answer(request, Err(SubmitError::CatchingUp.into())),
                 Err(error) => answer(request, Err(SubmitError::from(PoolError::from(error)).into())),
             }
         }
@@ -281,9 +287,9 @@ async fn sign_all(parts: &WalletParts, planned: Vec<Planned>) -> Vec<(Request, V
     signed
 }
 
-fn refuse_all(requests: impl IntoIterator<Item = Request>, error: Unavailable) {
+fn refuse_all(requests: impl IntoIterator<Item = Request>, error: &WalletError) {
     for request in requests {
-        answer(request, Err(error.into()));
+        answer(request, Err(error.clone()));
     }
 }
 

@@ -288,6 +288,7 @@ impl Backend for FakeLedger {
             state: inner.state.clone(),
             round: None,
             voting: true,
+            caught_up: !inner.syncing,
             syncing: inner.syncing,
             pool_transactions: inner.pool.len(),
             pool_bytes: inner.pool.bytes(),

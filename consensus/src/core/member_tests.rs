@@ -1,4 +1,4 @@
-//! Submissions on a network of one member: what is admitted, what is logged, what is refused.
+//! One member by itself: what it admits, logs and refuses, and what it says while it is behind or has lost its log.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,33 +11,43 @@ use ed25519_dalek::SigningKey;
 
 use super::Core;
 use crate::config::{CoreConfig, LogStatus, Recovered, Timing};
-use crate::io::{Action, Admitted, Input, Now, Outputs, Submission, SubmitError};
+use crate::io::{Action, Admitted, Input, Now, Outputs, Submission, SubmitError, TimerId};
+use crate::message::PeerMessage;
 use crate::record::Record;
 
 const NOW: Now = Now { monotonic: Duration::from_secs(1), wall_ms: 1_700_000_001_000 };
 
-struct Alone {
+struct Node {
     core: Core,
     ring: Arc<Ring>,
     wallet: Wallet,
     stranger: Wallet,
 }
 
-fn alone() -> Alone {
+fn alone() -> Node {
+    node_of(1, LogStatus::New)
+}
+
+/// Member 0 of `count`, at genesis.
+fn node_of(count: u16, log: LogStatus) -> Node {
     let wallet = Wallet::from_pem(include_str!("../../../ledger/tests/keys/member-00.pem")).unwrap();
     let stranger = Wallet::from_pem(include_str!("../../../ledger/tests/keys/member-01.pem")).unwrap();
     // Blocks larger than any test here fills, and no wait: nothing is minted while it looks.
-    let parameters = Parameters { ttl_blocks: 100, ..Parameters::assignment(1, 1000) };
-    let key = SigningKey::from_bytes(&[1; 32]);
+    let parameters = Parameters { ttl_blocks: 100, ..Parameters::assignment(count, 1000) };
+    let key = |id: u16| SigningKey::from_bytes(&[u8::try_from(id).unwrap() + 1; 32]);
     let founding = founding_id(&parameters, wallet.public_key());
     let (block, state) = genesis(&parameters, wallet.public_key(), 1_700_000_000_000).unwrap();
-    let member = Member::certify(0, &wallet, &founding, key.verifying_key().to_bytes()).unwrap();
-    let descriptor = Descriptor { parameters, genesis_hash: block.hash(), members: vec![member] };
+    let members = (0..count).map(|id| {
+        let pem = format!("{}/../ledger/tests/keys/member-{id:02}.pem", env!("CARGO_MANIFEST_DIR"));
+        let wallet = Wallet::from_pem(&std::fs::read_to_string(pem).unwrap()).unwrap();
+        Member::certify(id, &wallet, &founding, key(id).verifying_key().to_bytes()).unwrap()
+    });
+    let descriptor = Descriptor { parameters, genesis_hash: block.hash(), members: members.collect() };
     let ring = Arc::new(Ring::new(descriptor.sign(&wallet).unwrap()).unwrap());
     let config = CoreConfig {
         me: 0,
         ring: Arc::clone(&ring),
-        consensus_key: key,
+        consensus_key: key(0),
         grants_signer: None,
         timing: Timing { max_block_wait: Duration::ZERO, ..Timing::default() },
         pool: PoolLimits::default(),
@@ -45,13 +55,12 @@ fn alone() -> Alone {
         nonce_seed: [7; 32],
         planted_quorum: None,
     };
-    let recovered =
-        Recovered { tip: block.header, state, tip_certificate: None, records: Vec::new(), log: LogStatus::New };
+    let recovered = Recovered { tip: block.header, state, tip_certificate: None, records: Vec::new(), log };
     let core = Core::new(config, recovered, NOW, &mut Outputs::default()).unwrap();
-    Alone { core, ring, wallet, stranger }
+    Node { core, ring, wallet, stranger }
 }
 
-impl Alone {
+impl Node {
     fn pay(&self, bcc: u64, nonce: u64, valid_until: u64) -> VerifiedTransaction {
         let terms = Terms { nonce, valid_until, chain_id: self.ring.chain_id() };
         let (from, to) = (self.wallet.public_key().clone(), self.stranger.public_key().clone());
@@ -83,6 +92,19 @@ impl Alone {
             }
         }
         (answers, records)
+    }
+
+    fn hear(&mut self, input: Input) -> Outputs {
+        let mut out = Outputs::default();
+        self.core.handle(NOW, input, &mut out).unwrap();
+        out
+    }
+
+    /// A member connects and says how far it is.
+    fn greet(&mut self, from: u16, height: u64) {
+        self.hear(Input::Connected(from));
+        let message = PeerMessage::Hello { height, your_latest_vote: None, answer: false };
+        self.hear(Input::Peer { from, message });
     }
 
     fn state(&self) -> State {
@@ -141,4 +163,54 @@ fn a_refused_transaction_of_the_wallet_is_not_logged() {
     assert!(answers[0].is_ok());
     assert!(matches!(&records[..], [Record::Wallet { key: Some(key), .. }] if key == "k"), "{records:?}");
     assert_eq!(node.state().root(), root);
+}
+
+#[test]
+fn a_member_that_is_behind_at_its_start_judges_nothing() {
+    let mut node = node_of(4, LogStatus::New);
+    let payment = node.pay(1, 0, 50);
+    let (answers, _) = node.submit(unverified(std::slice::from_ref(&payment)));
+    assert_eq!(answers, [Err(SubmitError::CatchingUp)], "nobody has said how far the chain is");
+    node.greet(1, 7);
+    node.greet(2, 0);
+    assert!(!node.core.view().caught_up);
+    let (answers, _) = node.submit(unverified(std::slice::from_ref(&payment)));
+    assert_eq!(answers, [Err(SubmitError::CatchingUp)], "seven blocks are missing");
+    // The one that claimed them has none to send.
+    node.hear(Input::Peer { from: 1, message: PeerMessage::Blocks(Vec::new()) });
+    assert!(node.core.view().caught_up);
+    let (answers, _) = node.submit(unverified(&[payment]));
+    let judged = SubmitError::Pool(PoolError::Invalid(TransactionError::GrantsPending));
+    assert_eq!(answers, [Err(judged)]);
+}
+
+#[test]
+fn a_member_that_falls_behind_does_not_refuse_what_its_old_accounts_forbid() {
+    let mut node = node_of(4, LogStatus::New);
+    node.greet(1, 0);
+    node.greet(2, 0);
+    let payment = node.pay(1, 0, 50);
+    let (answers, _) = node.submit(unverified(std::slice::from_ref(&payment)));
+    let judged = SubmitError::Pool(PoolError::Invalid(TransactionError::GrantsPending));
+    assert_eq!(answers, [Err(judged)]);
+    for from in [1, 2] {
+        node.hear(Input::Peer { from, message: PeerMessage::Status { height: 9 } });
+    }
+    let (answers, _) = node.submit(unverified(&[payment]));
+    assert_eq!(answers, [Err(SubmitError::CatchingUp)]);
+}
+
+#[test]
+fn a_member_without_its_log_asks_until_it_may_vote() {
+    let mut node = node_of(4, LogStatus::Lost { reason: "a test".to_owned() });
+    let asks = |out: &Outputs| {
+        out.actions.iter().any(|action| matches!(action, Action::Broadcast(PeerMessage::LostLog { .. })))
+    };
+    assert!(asks(&node.hear(Input::Timer(TimerId::LostLog))));
+    // As if everybody had answered: the chain has to move, and an idle one moves only when asked.
+    node.core.mute = super::lost_log::Mute::Until(3);
+    assert!(!node.core.view().voting);
+    let out = node.hear(Input::Timer(TimerId::LostLog));
+    assert!(asks(&out));
+    assert!(out.actions.iter().any(|action| matches!(action, Action::SetTimer { id: TimerId::LostLog, .. })));
 }
