@@ -4,13 +4,13 @@
 //! them meanwhile, and knows which are still missing. It is judged once, when complete; a bad signature among its
 //! transactions ends it at once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use blockchat_ledger::{Block, BlockHeader, Execution, Hash, VerifiedTransaction};
 use malachitebft_core_types::Round;
 
-/// Candidates kept per height: one a round is normal, more are the work of lying proposers.
-const MAX_CANDIDATES: usize = 256;
+/// New candidates taken from the proposals of one round: one is normal, a second is evidence, more are a liar's flood.
+const MAX_PER_ROUND: usize = 2;
 
 /// What became of a candidate.
 pub(crate) enum Verdict {
@@ -38,27 +38,30 @@ pub(crate) struct Candidate {
     pub(crate) waiting: Vec<ProposedIn>,
     /// Who was asked for missing transactions, to ask somebody else next time.
     pub(crate) asked: Vec<u16>,
+    /// The round whose proposal named it first; none if it was minted here or read from the log.
+    named_in: Option<Round>,
     found: HashMap<Hash, VerifiedTransaction>,
-    missing: usize,
+    missing: HashSet<Hash>,
 }
 
 impl Candidate {
     fn new(header: BlockHeader, hashes: Vec<Hash>) -> Self {
-        let missing = hashes.len();
+        let missing: HashSet<Hash> = hashes.iter().copied().collect();
         Self {
             header,
             hashes,
             verdict: Verdict::Incomplete,
             waiting: Vec::new(),
             asked: Vec::new(),
-            found: HashMap::with_capacity(missing),
+            named_in: None,
+            found: HashMap::with_capacity(missing.len()),
             missing,
         }
     }
 
-    /// Hashes of the transactions that are not at hand.
+    /// Hashes of the transactions that are not at hand, in the block's order.
     pub(crate) fn missing(&self) -> impl Iterator<Item = &Hash> {
-        self.hashes.iter().filter(|hash| !self.found.contains_key(*hash))
+        self.hashes.iter().filter(|hash| self.missing.contains(*hash))
     }
 
     fn is_incomplete(&self) -> bool {
@@ -70,15 +73,23 @@ impl Candidate {
         if !self.is_incomplete() {
             return false;
         }
-        for hash in &self.hashes {
-            if !self.found.contains_key(hash)
-                && let Some(transaction) = lookup(hash)
-            {
-                self.found.insert(*hash, transaction);
+        let found = &mut self.found;
+        self.missing.retain(|hash| match lookup(hash) {
+            Some(transaction) => {
+                found.insert(*hash, transaction);
+                false
             }
+            None => true,
+        });
+        self.missing.is_empty()
+    }
+
+    /// Takes a transaction if it lacks it.
+    pub(crate) fn take(&mut self, transaction: &VerifiedTransaction) {
+        let hash = transaction.wire_hash();
+        if self.is_incomplete() && self.missing.remove(&hash) {
+            self.found.insert(hash, transaction.clone());
         }
-        self.missing = self.hashes.len().saturating_sub(self.found.len());
-        self.missing == 0
     }
 
     /// The block, once every transaction is at hand.
@@ -107,12 +118,20 @@ impl Candidates {
         self.map.get_mut(id)
     }
 
-    /// The candidate of a proposal, new or known; none when there are too many.
-    pub(crate) fn named(&mut self, id: Hash, header: &BlockHeader, hashes: &[Hash]) -> Option<&mut Candidate> {
-        if self.map.len() >= MAX_CANDIDATES && !self.map.contains_key(&id) {
+    /// The candidate of a proposal of `round`, new or known; none when there are too many.
+    pub(crate) fn named(
+        &mut self,
+        round: Round,
+        id: Hash,
+        header: &BlockHeader,
+        hashes: &[Hash],
+    ) -> Option<&mut Candidate> {
+        let of_round = self.map.values().filter(|candidate| candidate.named_in == Some(round)).count();
+        if of_round >= MAX_PER_ROUND && !self.map.contains_key(&id) {
             return None;
         }
-        Some(self.map.entry(id).or_insert_with(|| Candidate::new(header.clone(), hashes.to_vec())))
+        let new = || Candidate { named_in: Some(round), ..Candidate::new(header.clone(), hashes.to_vec()) };
+        Some(self.map.entry(id).or_insert_with(new))
     }
 
     /// A block that is known to be valid: minted here, or read back from the log.
@@ -121,7 +140,7 @@ impl Candidates {
         let mut candidate = Candidate::new(block.header.clone(), hashes);
         candidate.found =
             block.transactions.iter().map(|transaction| (transaction.wire_hash(), transaction.clone())).collect();
-        candidate.missing = 0;
+        candidate.missing.clear();
         candidate.verdict = Verdict::Valid(Box::new((block, execution)));
         self.map.insert(id, candidate);
     }
@@ -144,11 +163,18 @@ impl Candidates {
         self.map.iter().filter(|(_, candidate)| candidate.is_incomplete()).map(|(id, _)| *id).collect()
     }
 
+    /// Gives a transaction to every candidate that lacks it.
+    pub(crate) fn take(&mut self, transaction: &VerifiedTransaction) {
+        for candidate in self.map.values_mut() {
+            candidate.take(transaction);
+        }
+    }
+
     /// Candidates that lack the transaction `hash`.
     pub(crate) fn lacking(&self, hash: &Hash) -> Vec<Hash> {
         self.map
             .iter()
-            .filter(|(_, candidate)| candidate.is_incomplete() && candidate.missing().any(|missing| missing == hash))
+            .filter(|(_, candidate)| candidate.is_incomplete() && candidate.missing.contains(hash))
             .map(|(id, _)| *id)
             .collect()
     }

@@ -58,12 +58,14 @@ impl Core {
             held: Vec::new(),
             proposal_came: false,
             replay: Vec::new(),
+            bodies: Vec::new(),
             jobs: std::collections::BTreeMap::new(),
             next_job: 0,
             verifying: std::collections::HashSet::new(),
             timers: std::collections::BTreeSet::new(),
             pool_timer: None,
             status_at: now.monotonic,
+            tell_all_at: now.monotonic,
             sync: Sync::default(),
             catch_up_to: None,
             caught_up: false,
@@ -123,13 +125,18 @@ impl Core {
         }
         let tip = self.tip.index;
         self.replay.retain(|(height, _)| *height > tip);
-        for encoded in bodies.into_values() {
+        self.bodies = bodies.into_values().collect();
+        Ok(())
+    }
+
+    /// Bodies in the log were complete and valid when they were written.
+    fn recover_candidates(&mut self) -> Result<(), CoreError> {
+        for encoded in std::mem::take(&mut self.bodies) {
             self.recover_candidate(&encoded)?;
         }
         Ok(())
     }
 
-    /// A body in the log was complete and valid when it was written.
     fn recover_candidate(&mut self, encoded: &[u8]) -> Result<(), CoreError> {
         let block = read_block(encoded)?;
         if block.header.index != self.next_height() {
@@ -159,7 +166,7 @@ impl Core {
 
     fn judge_log(&mut self, log: &LogStatus, out: &mut Outputs) {
         if self.accept_lost_log {
-            self.mute = Mute::No;
+            self.accept_mute(out);
             return;
         }
         if let LogStatus::Lost { reason } = log {
@@ -224,6 +231,7 @@ impl Core {
             return Ok(());
         }
         self.phase = Phase::Idle;
+        self.recover_candidates()?;
         let entries: Vec<Entry> = std::mem::take(&mut self.replay)
             .into_iter()
             .filter(|(height, _)| *height == next)

@@ -89,6 +89,15 @@ impl Core {
         self.ask_lost_log(out);
     }
 
+    /// The operator takes the risk of two votes. It is written down, so that the next start needs no such word.
+    pub(super) fn accept_mute(&mut self, out: &mut Outputs) {
+        if self.mute != Mute::No {
+            self.mute = Mute::No;
+            out.log.push(Record::Muted { height: self.next_height(), from: Some(self.next_height()) });
+            out.sync = true;
+        }
+    }
+
     /// After a restart in the middle of it.
     pub(super) fn resume_mute(&mut self, out: &mut Outputs) {
         let reason = "the log was lost before the last start".to_owned();

@@ -214,3 +214,43 @@ fn a_member_without_its_log_asks_until_it_may_vote() {
     assert!(asks(&out));
     assert!(out.actions.iter().any(|action| matches!(action, Action::SetTimer { id: TimerId::LostLog, .. })));
 }
+
+#[test]
+fn under_the_strict_rule_pending_transactions_are_told_again() {
+    let mut node = alone();
+    let payment = node.pay(1, 0, 50);
+    let (answers, _) = node.submit(unverified(std::slice::from_ref(&payment)));
+    assert!(answers[0].is_ok(), "{answers:?}");
+    let told = |out: &Outputs| {
+        out.actions.iter().any(
+            |action| matches!(action, Action::Broadcast(PeerMessage::Have(hashes)) if hashes == &[payment.wire_hash()]),
+        )
+    };
+    let mut status = |ms: u64| {
+        let mut out = Outputs::default();
+        let now = Now { monotonic: NOW.monotonic + Duration::from_millis(ms), wall_ms: NOW.wall_ms + ms };
+        node.core.handle(now, Input::Timer(TimerId::Status), &mut out).unwrap();
+        out
+    };
+    assert!(!told(&status(100)), "it has only just been gossiped");
+    assert!(told(&status(1_500)));
+    assert!(!told(&status(1_520)), "not more than once a second");
+}
+
+#[test]
+fn an_answer_about_transactions_is_bounded() {
+    let mut node = alone();
+    let payment = node.pay(1, 0, 50);
+    node.submit(unverified(std::slice::from_ref(&payment)));
+    let mut out = Outputs::default();
+    node.core.on_get_transactions(0, &vec![payment.wire_hash(); 10_000], &mut out);
+    let sent: usize = out
+        .actions
+        .iter()
+        .map(|action| match action {
+            Action::Send { message: PeerMessage::Transactions(transactions), .. } => transactions.len(),
+            _ => 0,
+        })
+        .sum();
+    assert_eq!(sent, 1);
+}

@@ -90,9 +90,6 @@ struct Peer {
     release: Option<Release>,
 }
 
-/// Messages kept for a height that has not begun here, per sender.
-const MAX_EARLY_PER_PEER: usize = 64;
-
 /// One member of the network, without I/O.
 pub struct Core {
     me: u16,
@@ -124,6 +121,8 @@ pub struct Core {
     proposal_came: bool,
     /// Log entries of the height in progress, until the member may replay them.
     replay: Vec<(u64, Entry)>,
+    /// Encoded blocks that the log holds beside them: they may be of a height that has to be fetched first.
+    bodies: Vec<Vec<u8>>,
 
     jobs: BTreeMap<u64, Job>,
     next_job: u64,
@@ -132,6 +131,8 @@ pub struct Core {
     timers: BTreeSet<TimerId>,
     pool_timer: Option<Duration>,
     status_at: Duration,
+    /// When pending transactions may be told to everybody again, under the strict rule.
+    tell_all_at: Duration,
     sync: Sync,
     /// What the others had committed when this member began; none before.
     catch_up_to: Option<u64>,
@@ -314,6 +315,12 @@ impl Core {
             self.say_hello(id, out);
         }
         out.actions.push(Action::Broadcast(PeerMessage::Status { height: self.tip.index }));
+        // Under the strict rule nothing happens until one member has a full block, so gossip that got lost must be made
+        // up for without a round.
+        if self.timing.max_block_wait.is_zero() && self.phase == Phase::Idle && self.now.monotonic >= self.tell_all_at {
+            self.tell_all_at = self.now.monotonic + self.timing.status;
+            self.tell_pending(None, out);
+        }
         self.status_at = self.now.monotonic + self.timing.status;
         out.actions.push(Action::SetTimer { id: TimerId::Status, after: self.timing.status });
     }

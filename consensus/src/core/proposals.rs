@@ -9,7 +9,7 @@ use malachitebft_core_consensus::{
 use malachitebft_core_types::{Round, Validity, ValueOrigin, VoteType};
 
 use super::heights::agreement_height;
-use super::{Core, CoreError, MAX_EARLY_PER_PEER, Phase};
+use super::{Core, CoreError, Phase};
 use crate::candidates::{ProposedIn, Verdict};
 use crate::context::{Height, MemberId};
 use crate::engine::block_id;
@@ -19,6 +19,12 @@ use crate::record::Record;
 
 /// Missing transactions are asked for again after this, from somebody else.
 const FETCH_AGAIN: Duration = Duration::from_millis(100);
+/// Messages kept for a height that has not begun here, per sender.
+const MAX_EARLY_PER_PEER: usize = 64;
+/// Proposals among them; each may name thousands of transactions.
+const MAX_EARLY_PROPOSALS_PER_PEER: usize = 4;
+/// Proposals from the future that are kept, per sender.
+const MAX_HELD_PER_PEER: usize = 2;
 /// A member that talks about finished heights is told that it is behind at most this often.
 const TELL_BEHIND: Duration = Duration::from_millis(50);
 
@@ -76,8 +82,16 @@ impl Core {
         if height > next.saturating_add(1) {
             return;
         }
-        let kept = self.early.iter().filter(|(peer, _)| *peer == from).count();
-        if kept >= MAX_EARLY_PER_PEER {
+        let (mut kept, mut proposals) = (0, 0);
+        for (_, known) in self.early.iter().filter(|(peer, _)| *peer == from) {
+            if *known == message {
+                return;
+            }
+            kept += 1;
+            proposals += usize::from(matches!(known, PeerMessage::Proposal(_)));
+        }
+        let is_proposal = matches!(message, PeerMessage::Proposal(_));
+        if kept >= MAX_EARLY_PER_PEER || (is_proposal && proposals >= MAX_EARLY_PROPOSALS_PER_PEER) {
             return;
         }
         self.early.push((from, message));
@@ -115,6 +129,9 @@ impl Core {
     fn check_proposal(&self, message: &ProposalMessage) -> Result<(), &'static str> {
         let proposal = &message.proposal.message;
         let round = proposal.round.as_u32().ok_or("bad_round")?;
+        if message.transactions.len() > self.ring.parameters().capacity as usize {
+            return Err("above_capacity");
+        }
         if message.header.hash() != proposal.block.0 {
             return Err("other_header");
         }
@@ -171,7 +188,7 @@ impl Core {
         let fresh = proposal.pol_round.is_nil();
         if fresh && let Some(wait) = self.is_from_the_future(&message.header) {
             judged("from_the_future", out);
-            if self.held.len() < self.peers.len() {
+            if self.held.iter().filter(|(peer, _)| *peer == from).count() < MAX_HELD_PER_PEER {
                 self.held.push((from, PeerMessage::Proposal(Box::new(message))));
                 out.actions.push(Action::SetTimer { id: TimerId::Held, after: wait });
             }
@@ -179,7 +196,7 @@ impl Core {
         }
         let id = proposal.block.0;
         let proposed = ProposedIn { round: proposal.round, pol_round: proposal.pol_round, proposer };
-        let Some(candidate) = self.candidates.named(id, &message.header, &message.transactions) else {
+        let Some(candidate) = self.candidates.named(proposal.round, id, &message.header, &message.transactions) else {
             judged("too_many", out);
             return Ok(());
         };

@@ -3,6 +3,7 @@
 //! One request at a time. An answer is taken only from the peer that was asked; certificates are checked before any
 //! transaction signature, and nothing is taken on trust.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use blockchat_ledger::{Block, Hash, SignedTransaction, UnverifiedBlock, VerifiedTransaction};
@@ -14,8 +15,8 @@ use crate::context::fault_tolerance;
 use crate::io::{Action, Outputs, TimerId};
 use crate::message::{CertifiedBlock, PeerMessage};
 
-/// Blocks asked for at a time.
-const BATCH: u32 = 64;
+/// Most blocks asked for at a time.
+const MAX_BATCH: u32 = 64;
 /// A member this far behind doesn't wait whether the missing blocks come by themselves.
 const ASK_AT_ONCE: u64 = 3;
 
@@ -24,12 +25,35 @@ const ASK_AT_ONCE: u64 = 3;
 pub(super) struct Sync {
     /// The peer that was asked, until it answers or the timer runs out.
     asked: Option<u16>,
+    /// Peers that ran out of time. Their answers are still good: each is checked like any other.
+    overdue: BTreeSet<u16>,
+    /// Blocks asked for at a time: fewer after an answer that took too long, so that a slow link gets anywhere.
+    batch: Batch,
     /// Signature checks of an answer are under way.
     verifying: bool,
     /// The grace for blocks that come by themselves has begun, or has passed.
     grace: Grace,
     /// Turns at each request, so that a peer that doesn't answer isn't asked for ever.
     turn: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Batch(u32);
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self(MAX_BATCH)
+    }
+}
+
+impl Batch {
+    fn shrink(&mut self) {
+        self.0 = (self.0 / 2).max(1);
+    }
+
+    fn grow(&mut self) {
+        self.0 = (self.0 * 2).min(MAX_BATCH);
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +69,7 @@ impl Sync {
         if self.asked == Some(peer) {
             self.asked = None;
         }
+        self.overdue.remove(&peer);
     }
 }
 
@@ -130,8 +155,10 @@ impl Core {
         let to = able[self.sync.turn % able.len()];
         self.sync.turn = self.sync.turn.wrapping_add(1);
         self.sync.asked = Some(to);
-        out.actions
-            .push(Action::Send { to, message: PeerMessage::GetBlocks { from_height: self.next_height(), max: BATCH } });
+        out.actions.push(Action::Send {
+            to,
+            message: PeerMessage::GetBlocks { from_height: self.next_height(), max: self.sync.batch.0 },
+        });
         Self::set_sync_timer(self.timing.status, out);
     }
 
@@ -142,14 +169,18 @@ impl Core {
         // Either the grace is over, or the peer has had its time: it hasn't what it claimed. Ask another.
         if let Some(asked) = self.sync.asked.take() {
             self.disbelieve(asked);
+            self.sync.overdue.insert(asked);
+            self.sync.batch.shrink();
         }
     }
 
     pub(super) fn on_blocks(&mut self, from: u16, blocks: Vec<CertifiedBlock>, out: &mut Outputs) {
-        if self.sync.asked != Some(from) {
+        if self.sync.asked == Some(from) {
+            self.sync.asked = None;
+            self.sync.batch.grow();
+        } else if !self.sync.overdue.remove(&from) || self.sync.verifying {
             return;
         }
-        self.sync.asked = None;
         if blocks.is_empty() {
             self.disbelieve(from);
         }

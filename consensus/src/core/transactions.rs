@@ -3,6 +3,8 @@
 //! Cheap checks come first; then one RSA verification, off this task; then the pool. A transaction goes from the member
 //! that took it to all others once. Whatever got lost on the way is told again by hash while it is pending.
 
+use std::collections::HashSet;
+
 use blockchat_ledger::{
     Dropped, Hash, Origin, PoolError, SignedTransaction, Terms, Transaction, TransactionError, VerifiedTransaction,
 };
@@ -23,6 +25,8 @@ const TELL_AFTER_MS: u64 = 50;
 const TELL_ALL_AFTER_MS: u64 = 1_000;
 /// Bytes of transactions in one message.
 const MAX_CHUNK_BYTES: usize = 1024 * 1024;
+/// Bytes of transactions sent for one question.
+const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
 /// What a signature check is for.
 pub(super) enum Job {
@@ -231,11 +235,7 @@ impl Core {
         for result in results {
             match result {
                 Ok(transaction) => {
-                    for id in self.candidates.lacking(&transaction.wire_hash()) {
-                        if let Some(candidate) = self.candidates.get_mut(&id) {
-                            candidate.fill(|hash| (*hash == transaction.wire_hash()).then(|| transaction.clone()));
-                        }
-                    }
+                    self.candidates.take(&transaction);
                     // A peer's transaction that the pool refuses is no concern of anybody here.
                     let _ = self.admit(transaction, Origin::Peer, &mut gossip, out);
                 }
@@ -270,11 +270,24 @@ impl Core {
     }
 
     pub(super) fn on_get_transactions(&mut self, from: u16, hashes: &[Hash], out: &mut Outputs) {
-        let found: Vec<SignedTransaction> = hashes
-            .iter()
-            .filter_map(|hash| self.pool.get(hash).or_else(|| self.candidates.transaction(hash)))
-            .map(|transaction| (**transaction).clone())
-            .collect();
+        let limit = MAX_TOLD.max(self.ring.parameters().capacity as usize);
+        let mut asked = HashSet::new();
+        let mut bytes = 0;
+        let mut found = Vec::new();
+        for hash in hashes.iter().take(limit) {
+            if !asked.insert(*hash) {
+                continue;
+            }
+            let Some(transaction) = self.pool.get(hash).or_else(|| self.candidates.transaction(hash)) else {
+                continue;
+            };
+            bytes += transaction.size_bytes();
+            if bytes > MAX_ANSWER_BYTES {
+                // The rest is asked for again, from somebody else.
+                break;
+            }
+            found.push((**transaction).clone());
+        }
         for chunk in chunks(found) {
             out.actions.push(Action::Send { to: from, message: PeerMessage::Transactions(chunk) });
         }
