@@ -61,6 +61,8 @@ pub enum PeerMessage {
     LostLog {
         /// Fresh; each answer is signed over it.
         nonce: [u8; 32],
+        /// Once it knows: the height that must be committed before it may vote. The others mint up to there.
+        until: Option<u64>,
     },
     /// The answer to [`PeerMessage::LostLog`].
     LostLogAnswer(Box<LostLogAnswer>),

@@ -3,8 +3,8 @@
 //! Without its log a member may have voted for something it no longer knows, so it must not vote where it may have
 //! voted before. Any vote of its own was for a height at most one above what some other member has committed. It asks
 //! all others how far they are, takes the highest commit certificate H among the answers of ⌊2n/3⌋+1 *other* members, and
-//! votes again from H + 3. The question is work for the others: they mint a few empty blocks for it, and as the chain may
-//! have moved between their answers, it goes on asking until it is released.
+//! votes again from H + 3. From then on its question says which height it needs, and is work for the others: they mint
+//! empty blocks up to that height, all to the same one. It goes on asking until it is released.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,8 +26,9 @@ const ANSWER_DOMAIN: &[u8] = b"blockchat/consensus/lost-log/v1";
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// First height above the highest certificate at which the member votes again.
 const MARGIN: u64 = 3;
-/// Blocks minted for a question: the margin, and what may be minted while the answers are on their way.
-const RELEASE_BLOCKS: u64 = MARGIN + 2;
+/// A height that is further away than this is nobody's need: the asking member took its H from a chain that is here, and
+/// then waits for two more blocks.
+const MAX_RELEASE_BLOCKS: u64 = MARGIN + 2;
 
 /// Whether this member may vote.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,18 +127,22 @@ impl Core {
     }
 
     pub(super) fn ask_lost_log(&mut self, out: &mut Outputs) {
-        let nonce = match self.mute {
+        let (nonce, until) = match self.mute {
             Mute::No => return,
-            Mute::Asking { nonce, .. } => nonce,
+            Mute::Asking { nonce, .. } => (nonce, None),
             // No answer is needed any more, only blocks.
-            Mute::Until(_) => self.fresh_nonce(),
+            Mute::Until(from) => (self.fresh_nonce(), Some(from.saturating_sub(1))),
         };
-        out.actions.push(Action::Broadcast(PeerMessage::LostLog { nonce }));
+        out.actions.push(Action::Broadcast(PeerMessage::LostLog { nonce, until }));
         out.actions.push(Action::SetTimer { id: TimerId::LostLog, after: ASK_AGAIN });
     }
 
     /// Another member lost its log: say how far this one is, and mint for it (not too often).
-    pub(super) fn on_lost_log(&mut self, from: u16, nonce: [u8; 32], out: &mut Outputs) {
+    pub(super) fn on_lost_log(&mut self, from: u16, nonce: [u8; 32], until: Option<u64>, out: &mut Outputs) {
+        if let Some(until) = until {
+            self.release(from, until);
+            return;
+        }
         let certificate = self.tip_certificate.clone();
         if certificate.is_none() && self.tip.index > 0 {
             // Restarted a moment ago and the certificate is not at hand: the question comes again.
@@ -147,11 +152,15 @@ impl Core {
         let bytes = answer_bytes(&self.ring.chain_id(), self.me, &nonce, lost, certificate.as_ref());
         let answer = LostLogAnswer { nonce, lost, signature: self.engine.signer().raw(&bytes), certificate };
         out.actions.push(Action::Send { to: from, message: PeerMessage::LostLogAnswer(Box::new(answer)) });
+    }
+
+    fn release(&mut self, member: u16, until: u64) {
         let now = self.now.monotonic;
-        let until = self.tip.index.saturating_add(RELEASE_BLOCKS);
         let interval = self.timing.release_interval;
-        if let Some(peer) = self.peer(from)
-            && peer.release.is_none_or(|release| now >= release.asked + interval)
+        let limit = self.tip.index.saturating_add(MAX_RELEASE_BLOCKS);
+        if until <= limit
+            && let Some(peer) = self.peer(member)
+            && peer.release.is_none_or(|release| until > release.until && now >= release.asked + interval)
         {
             peer.release = Some(Release { asked: now, until });
         }
@@ -191,6 +200,7 @@ impl Core {
         self.mute = Mute::Until(from);
         out.log.push(self.mute_record());
         out.sync = true;
+        self.ask_lost_log(out);
     }
 
     /// The height that the answer proves, if it is signed and its certificate is good.

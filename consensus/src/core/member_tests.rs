@@ -204,14 +204,17 @@ fn a_member_that_falls_behind_does_not_refuse_what_its_old_accounts_forbid() {
 fn a_member_without_its_log_asks_until_it_may_vote() {
     let mut node = node_of(4, LogStatus::Lost { reason: "a test".to_owned() });
     let asks = |out: &Outputs| {
-        out.actions.iter().any(|action| matches!(action, Action::Broadcast(PeerMessage::LostLog { .. })))
+        out.actions.iter().find_map(|action| match action {
+            Action::Broadcast(PeerMessage::LostLog { until, .. }) => Some(*until),
+            _ => None,
+        })
     };
-    assert!(asks(&node.hear(Input::Timer(TimerId::LostLog))));
+    assert_eq!(asks(&node.hear(Input::Timer(TimerId::LostLog))), Some(None));
     // As if everybody had answered: the chain has to move, and an idle one moves only when asked.
     node.core.mute = super::lost_log::Mute::Until(3);
     assert!(!node.core.view().voting);
     let out = node.hear(Input::Timer(TimerId::LostLog));
-    assert!(asks(&out));
+    assert_eq!(asks(&out), Some(Some(2)));
     assert!(out.actions.iter().any(|action| matches!(action, Action::SetTimer { id: TimerId::LostLog, .. })));
 }
 

@@ -231,7 +231,7 @@ impl Core {
                 });
             }
             PeerMessage::Blocks(blocks) => self.on_blocks(from, blocks, out),
-            PeerMessage::LostLog { nonce } => self.on_lost_log(from, nonce, out),
+            PeerMessage::LostLog { nonce, until } => self.on_lost_log(from, nonce, until, out),
             PeerMessage::LostLogAnswer(answer) => self.on_lost_log_answer(from, &answer, out),
         }
         Ok(())
