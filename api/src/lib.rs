@@ -32,8 +32,8 @@ pub use convert::ConvertError;
 pub use network::{MemberItem, NetworkAnswer, ParametersAnswer, PeerItem, Phase, PoolAnswer, StatusAnswer};
 pub use problem::{Code, ERROR_MEDIA_TYPE, Problem};
 pub use transaction::{
-    BatchAnswer, BatchItem, ReceiptAnswer, SignedTransactionRequest, SubmitAnswer, TransactionAnswer,
-    TransactionBatchRequest, TransactionItem, TransactionStatus, TransactionType, Wait, WaitQuery,
+    BatchAnswer, BatchItem, HeaderItem, InclusionItem, ReceiptAnswer, SignedTransactionRequest, SubmitAnswer,
+    TransactionAnswer, TransactionBatchRequest, TransactionItem, TransactionStatus, TransactionType, Wait, WaitQuery,
 };
 pub use wallet::{
     Balances, HistoryItem, HistoryPage, HistoryRange, StakeRequest, WalletAnswer, WalletTransactionRequest,

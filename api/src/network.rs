@@ -14,6 +14,8 @@ pub struct NetworkAnswer {
     pub parameters: ParametersAnswer,
     /// All members, by id.
     pub members: Vec<MemberItem>,
+    /// The signed descriptor that all of this comes from, base64: its hash is the chain id.
+    pub descriptor: String,
 }
 
 /// The parameters of the descriptor.

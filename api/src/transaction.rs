@@ -1,6 +1,6 @@
 //! Transactions: submitting signed ones, their status, their receipt.
 
-use crate::{Amount, Hash, Problem};
+use crate::{Amount, CertificateAnswer, Hash, Problem};
 use serde::{Deserialize, Serialize};
 
 /// `type_of_transaction`.
@@ -204,4 +204,49 @@ pub struct ReceiptAnswer {
     /// Its member id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validator_id: Option<u16>,
+    /// The transaction itself, with its signature.
+    pub transaction: TransactionItem,
+    /// The block's header: `block_hash` is its hash.
+    pub header: HeaderItem,
+    /// The path from the transaction's wire hash to the header's `transaction_root`.
+    pub inclusion: InclusionItem,
+    /// The precommits that make the block final; missing for genesis.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<CertificateAnswer>,
+    /// The network's signed descriptor, base64: it names the keys that sign certificates, and its hash is the chain id.
+    pub descriptor: String,
+}
+
+/// The fields of a block's header, as they are hashed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeaderItem {
+    /// Height; genesis is 0.
+    pub index: u64,
+    /// Milliseconds since 1970 (UTC).
+    pub timestamp_ms: u64,
+    /// Public key of the validator, base64 DER; `"0"` for genesis.
+    pub validator: String,
+    /// Hash of the parent.
+    pub previous_hash: Hash,
+    /// Round of the lottery in which it was minted.
+    pub round: u32,
+    /// Number of transactions.
+    pub transaction_count: u32,
+    /// Root over the transactions' wire hashes.
+    pub transaction_root: Hash,
+    /// Root of the accounts after the block.
+    pub state_root: Hash,
+    /// The chain (genesis: the founding id).
+    pub chain_id: Hash,
+}
+
+/// A path in the tree of a block's transactions (the tree of RFC 6962).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InclusionItem {
+    /// Position of the transaction.
+    pub index: u32,
+    /// Number of transactions.
+    pub count: u32,
+    /// The hashes beside the way up, the transaction's neighbour first.
+    pub siblings: Vec<Hash>,
 }

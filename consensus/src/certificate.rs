@@ -105,3 +105,22 @@ impl From<&CommitCertificate<BlockChat>> for Certificate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signing::vote_bytes;
+
+    #[test]
+    fn the_light_check_signs_the_same_bytes() {
+        for (height, round, member) in [(1, 0, 0), (300, 7, 9), (u64::MAX, u32::MAX, u16::MAX)] {
+            let (chain_id, block) = (Hash([7; 32]), Hash([9; 32]));
+            let certificate = Certificate { height, round, block, signatures: Vec::new() };
+            let commit = blockchat_ledger::Commit { height, round, block };
+            assert_eq!(
+                commit.precommit_bytes(&chain_id, member),
+                vote_bytes(&chain_id, &certificate.precommit(member))
+            );
+        }
+    }
+}

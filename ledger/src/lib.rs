@@ -28,6 +28,7 @@ pub mod descriptor;
 pub mod deterministic;
 mod encoding;
 pub mod execution;
+pub mod finality;
 pub mod hash;
 pub mod keys;
 pub mod lottery;
@@ -52,6 +53,7 @@ pub use execution::{
     BlockError, Execution, Receipt, TransactionError, build, execute, validate_block, validate_header,
     validate_transaction,
 };
+pub use finality::{Commit, CommitError};
 pub use hash::Hash;
 pub use keys::{AccountId, KeyError, PublicKey, SignatureError};
 pub use mempool::{DropReason, Dropped, Inserted, Mempool, Origin, PendingAccount, PoolError, PoolLimits};

@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::{Config, EXIT_USAGE};
 use crate::http::{self, Activity, ApiToken, AppState, Joined};
 use crate::join::{Identity, JoinError, JoinSettings, JoinTiming, Joining, Membership};
-use crate::keys::{self, KeyFileError};
+use crate::keys::{self, KeysError};
 use crate::peer::{Directory as _, PeerNetwork, PeerServer, PeerSettings, ServerError, ServerLimits, StreamDoor};
 use crate::runtime::{self, EXIT_FATAL, RuntimeError};
 use crate::storage::log::disk::Directory;
@@ -36,7 +36,7 @@ pub enum AppError {
     Telemetry(#[from] TelemetryError),
     /// The wallet's file.
     #[error("WALLET_FILE: {0}")]
-    Key(#[from] KeyFileError),
+    Key(#[from] KeysError),
     /// Store, log or data directory.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -160,7 +160,7 @@ async fn drain(tasks: &TaskTracker) {
 fn open(config: &Config) -> Result<Opened, AppError> {
     let data = DataDir::lock(&config.data_dir)?;
     let wallet = keys::wallet(&config.wallet_file, config.wallet_passphrase.as_ref())?;
-    let consensus_key = keys::consensus(&wallet).map_err(KeyFileError::from)?;
+    let consensus_key = keys::consensus(&wallet).map_err(KeysError::from)?;
     let store = data.store(wallet.public_key().account_id())?;
     let mut fresh = [0; 16];
     OsRng.fill_bytes(&mut fresh);

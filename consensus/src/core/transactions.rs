@@ -142,6 +142,7 @@ impl Core {
             PoolError::Invalid(
                 TransactionError::InsufficientBalance { .. }
                     | TransactionError::WrongNonce { .. }
+                    | TransactionError::UnknownSender
                     | TransactionError::GrantsPending
             )
         );

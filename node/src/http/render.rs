@@ -3,10 +3,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use blockchat_api::{
-    Balances, BlockAnswer, CertificateAnswer, CertificateSignature, EvidenceItem, ReceiptItem, TransactionItem,
+    Balances, BlockAnswer, CertificateAnswer, CertificateSignature, EvidenceItem, HeaderItem, InclusionItem,
+    ReceiptItem, TransactionItem,
 };
 use blockchat_consensus::{Certificate, Evidence, EvidenceKind};
-use blockchat_ledger::{Account, Amount, Party, PendingAccount, PublicKey, Ring, SignedTransaction};
+use blockchat_ledger::merkle::{self, InclusionProof};
+use blockchat_ledger::{Account, Amount, BlockHeader, Party, PendingAccount, PublicKey, Ring, SignedTransaction};
 
 use super::backend::FinalBlock;
 
@@ -86,6 +88,33 @@ pub fn certificate(certificate: &Certificate) -> CertificateAnswer {
         block_hash: certificate.block,
         signatures: certificate.signatures.iter().map(signature).collect(),
     }
+}
+
+/// The network's signed descriptor.
+pub fn descriptor(ring: &Ring) -> String {
+    STANDARD.encode(ring.descriptor().encode())
+}
+
+/// A block's header.
+pub fn header(header: &BlockHeader) -> HeaderItem {
+    HeaderItem {
+        index: header.index,
+        timestamp_ms: header.timestamp_ms,
+        validator: address(&header.validator),
+        previous_hash: header.previous_hash,
+        round: header.round,
+        transaction_count: header.transaction_count,
+        transaction_root: header.transaction_root,
+        state_root: header.state_root,
+        chain_id: header.chain_id,
+    }
+}
+
+/// The proof that the transaction at `position` stands in the block.
+pub fn inclusion(found: &FinalBlock, position: usize) -> Option<InclusionItem> {
+    let hashes: Vec<_> = found.block.transactions.iter().map(|signed| signed.wire_hash()).collect();
+    let InclusionProof { index, count, siblings } = merkle::prove(&hashes, position)?;
+    Some(InclusionItem { index, count, siblings })
 }
 
 /// One piece of evidence.

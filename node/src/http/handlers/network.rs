@@ -34,6 +34,7 @@ pub async fn show(Node(node): Node) -> Json<NetworkAnswer> {
             message_fee: parameters.message_fee,
         },
         members: ring.members().iter().map(member).collect(),
+        descriptor: render::descriptor(ring),
     })
 }
 

@@ -158,15 +158,22 @@ pub async fn receipt(Node(node): Node, Segment(id): Segment) -> Result<Json<Rece
         });
     };
     let header = &found.block.header;
-    let fee = transaction_at(&found, location).map(|signed| render::fee(signed, &node.ring)).unwrap_or_default();
+    let missing = || ApiError::new(Code::Internal, format!("the index names block {} in vain", location.height));
+    let signed = transaction_at(&found, location).ok_or_else(missing)?;
+    let position = usize::try_from(location.position).map_err(|_| missing())?;
     Ok(Json(ReceiptAnswer {
         transaction_id: id,
         block_index: location.height,
         block_hash: found.block.hash(),
         position: location.position,
-        fee,
+        fee: render::fee(signed, &node.ring),
         validator: render::address(&header.validator),
         validator_id: render::member_id(&header.validator, &node.ring),
+        transaction: render::transaction(signed, &node.ring),
+        header: render::header(header),
+        inclusion: render::inclusion(&found, position).ok_or_else(missing)?,
+        certificate: found.certificate.as_ref().map(render::certificate),
+        descriptor: render::descriptor(&node.ring),
     }))
 }
 
