@@ -3,11 +3,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use blockchat_ledger::{
-    AmountError, Hash, KeyError, Kind, MAX_MESSAGE_BYTES, Party, PublicKey, SignatureError, SignedTransaction,
-    Transaction,
+    AmountError, BlockHeader, Hash, KeyError, Kind, MAX_MESSAGE_BYTES, Party, PublicKey, SignatureError,
+    SignedTransaction, Transaction,
 };
 
-use crate::{Code, SignedTransactionRequest, TransactionType};
+use crate::{Code, HeaderItem, SignedTransactionRequest, TransactionItem, TransactionType};
 
 /// Why a request is not a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +126,44 @@ impl From<&SignedTransaction> for SignedTransactionRequest {
             transaction_id: Some(signed.id().to_string()),
             signature: STANDARD.encode(signed.signature()),
         }
+    }
+}
+
+impl TryFrom<&TransactionItem> for SignedTransaction {
+    type Error = ConvertError;
+
+    /// What a node shows, read back. The id that it claims must be that of the fields.
+    fn try_from(item: &TransactionItem) -> Result<Self, ConvertError> {
+        Self::try_from(SignedTransactionRequest {
+            sender_address: item.sender_address.clone(),
+            receiver_address: item.receiver_address.clone(),
+            type_of_transaction: item.type_of_transaction,
+            amount: item.amount.to_string(),
+            message: item.message.clone(),
+            nonce: item.nonce,
+            valid_until: item.valid_until,
+            chain_id: item.chain_id.to_string(),
+            transaction_id: Some(item.transaction_id.to_string()),
+            signature: item.signature.clone(),
+        })
+    }
+}
+
+impl TryFrom<&HeaderItem> for BlockHeader {
+    type Error = ConvertError;
+
+    fn try_from(item: &HeaderItem) -> Result<Self, ConvertError> {
+        Ok(Self {
+            index: item.index,
+            timestamp_ms: item.timestamp_ms,
+            validator: party("validator", &item.validator)?,
+            previous_hash: item.previous_hash,
+            round: item.round,
+            transaction_count: item.transaction_count,
+            transaction_root: item.transaction_root,
+            state_root: item.state_root,
+            chain_id: item.chain_id,
+        })
     }
 }
 

@@ -2,9 +2,12 @@
 
 use crate::{Error, Payment};
 use blockchat_api::{
-    AccountAnswer, BlockAnswer, BlockPage, BlockRange, IDEMPOTENCY_KEY_HEADER, NetworkAnswer, Problem, StakeRequest,
-    StatusAnswer, SubmitAnswer, TransactionAnswer, Wait, WaitQuery, WalletAnswer, paths,
+    AccountAnswer, BatchAnswer, BlockAnswer, BlockPage, BlockRange, CertificateAnswer, EvidenceAnswer, HistoryPage,
+    HistoryRange, IDEMPOTENCY_KEY_HEADER, LotteryAnswer, NetworkAnswer, Problem, ReceiptAnswer,
+    SignedTransactionRequest, StakeRequest, StatusAnswer, SubmitAnswer, TransactionAnswer, TransactionBatchRequest,
+    Wait, WaitQuery, WalletAnswer, paths,
 };
+use blockchat_ledger::SignedTransaction;
 use reqwest::header::{HeaderValue, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::Serialize;
@@ -85,9 +88,19 @@ impl Client {
     }
 
     /// `PUT /wallet/stake`: sets the stake of the node's wallet to `amount` BCC.
-    pub async fn set_stake(&self, amount: &str, wait: Wait) -> Result<SubmitAnswer, Error> {
+    ///
+    /// An `Idempotency-Key` makes it safe to ask again after a broken connection.
+    pub async fn set_stake(
+        &self,
+        amount: &str,
+        idempotency_key: Option<&str>,
+        wait: Wait,
+    ) -> Result<SubmitAnswer, Error> {
         let body = StakeRequest { amount: amount.to_owned() };
-        let request = self.wallet_request(Method::PUT, paths::WALLET_STAKE, wait).json(&body);
+        let mut request = self.wallet_request(Method::PUT, paths::WALLET_STAKE, wait).json(&body);
+        if let Some(key) = idempotency_key {
+            request = request.header(IDEMPOTENCY_KEY_HEADER, idempotency_header(key)?);
+        }
         self.send(request, paths::WALLET_STAKE).await
     }
 
@@ -129,16 +142,54 @@ impl Client {
         self.get(&paths::transaction(id), &()).await
     }
 
+    /// `POST /transactions`: submits a transaction that was signed here; needs no token. Submitting it again is safe.
+    pub async fn submit(&self, signed: &SignedTransaction, wait: Wait) -> Result<SubmitAnswer, Error> {
+        let request = self.request(Method::POST, paths::TRANSACTIONS);
+        let request = with_wait(request, wait).json(&SignedTransactionRequest::from(signed));
+        self.send(request, paths::TRANSACTIONS).await
+    }
+
+    /// `POST /transactions/batch`: up to [`blockchat_api::MAX_BATCH_TRANSACTIONS`] signed transactions, each judged alone.
+    pub async fn submit_batch(&self, signed: &[SignedTransaction]) -> Result<BatchAnswer, Error> {
+        let body = TransactionBatchRequest { transactions: signed.iter().map(Into::into).collect() };
+        let request = self.request(Method::POST, paths::TRANSACTIONS_BATCH).json(&body);
+        self.send(request, paths::TRANSACTIONS_BATCH).await
+    }
+
+    /// `GET /wallet/transactions`: what the node's wallet sent and received, newest first; `before` is the `next` of the
+    /// page before.
+    pub async fn history(&self, before: Option<String>, limit: u32) -> Result<HistoryPage, Error> {
+        let range = HistoryRange { before, limit: Some(limit) };
+        let request = self.authorized(self.request(Method::GET, paths::WALLET_TRANSACTIONS)).query(&range);
+        self.send(request, paths::WALLET_TRANSACTIONS).await
+    }
+
+    /// `GET /transactions/{id}/receipt`: the proof that a transaction is final; see [`crate::verify_receipt`].
+    pub async fn receipt(&self, id: &str) -> Result<ReceiptAnswer, Error> {
+        self.get(&paths::transaction_receipt(id), &()).await
+    }
+
+    /// `GET /blocks/{block}/lottery`: by index, by hash, or `"latest"`.
+    pub async fn lottery(&self, block: impl Display) -> Result<LotteryAnswer, Error> {
+        self.get(&paths::block_lottery(block), &()).await
+    }
+
+    /// `GET /blocks/{block}/certificate`: by index, by hash, or `"latest"`.
+    pub async fn certificate(&self, block: impl Display) -> Result<CertificateAnswer, Error> {
+        self.get(&paths::block_certificate(block), &()).await
+    }
+
+    /// `GET /evidence`: contradictions of members that this node has seen.
+    pub async fn evidence(&self) -> Result<EvidenceAnswer, Error> {
+        self.get(paths::EVIDENCE, &()).await
+    }
+
     async fn get<Q: Serialize + Sync, A: DeserializeOwned>(&self, path: &str, query: &Q) -> Result<A, Error> {
         self.send(self.request(Method::GET, path).query(query), path).await
     }
 
     fn wallet_request(&self, method: Method, path: &str, wait: Wait) -> RequestBuilder {
-        let request = self.authorized(self.request(method, path));
-        match wait {
-            Wait::Admitted => request,
-            Wait::Committed => request.query(&WaitQuery { wait }),
-        }
+        with_wait(self.authorized(self.request(method, path)), wait)
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -165,6 +216,13 @@ impl Client {
             Ok(problem) => Err(Error::Problem { problem: Box::new(problem), retry_after }),
             Err(error) => Err(unexpected(url(), status.as_u16(), &error)),
         }
+    }
+}
+
+fn with_wait(request: RequestBuilder, wait: Wait) -> RequestBuilder {
+    match wait {
+        Wait::Admitted => request,
+        Wait::Committed => request.query(&WaitQuery { wait }),
     }
 }
 

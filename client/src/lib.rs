@@ -23,9 +23,13 @@
 mod client;
 mod error;
 mod payment;
+mod receipt;
+mod wallet;
 
 pub use blockchat_api as api;
 pub use blockchat_api::Wait;
 pub use client::{Client, Options};
 pub use error::Error;
 pub use payment::Payment;
+pub use receipt::{ReceiptError, VerifiedReceipt, verify_receipt};
+pub use wallet::{LocalWallet, Order, OrderError};

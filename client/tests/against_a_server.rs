@@ -84,7 +84,7 @@ async fn a_payment_carries_body_key_token_and_wait() {
 #[tokio::test]
 async fn a_stake_is_put() {
     let url = serve(Router::new().route("/api/v1/wallet/stake", put(echo))).await;
-    let answer = Client::new(&url).unwrap().set_stake("10", Wait::Admitted).await.unwrap();
+    let answer = Client::new(&url).unwrap().set_stake("10", None, Wait::Admitted).await.unwrap();
     assert_eq!(answer.transaction_id, heard_as(r#"{"amount":"10"} key=- auth=- wait=-"#));
 }
 

@@ -101,7 +101,7 @@ async fn set_stake(member: &Member, amount: Amount) -> Result<(), LoadError> {
     if read().await?.pending.stake == amount {
         return Ok(());
     }
-    let answer = member.client.set_stake(&amount.to_string(), Wait::Committed).await;
+    let answer = member.client.set_stake(&amount.to_string(), None, Wait::Committed).await;
     let answer = answer.map_err(|error| match error.code() {
         Some(_) => LoadError::Failed(format!("{what}: {error}")),
         None => unreachable(what.clone())(error),
