@@ -49,7 +49,7 @@ deny:
 
 .PHONY: simulation
 simulation: ## Deterministic simulation of whole networks
-	BLOCKCHAT_SIMULATION_SEEDS=$(SIMULATION_SEEDS) cargo test -p blockchat-consensus --lib --locked simulation:: -- --nocapture
+	RUST_BACKTRACE=0 BLOCKCHAT_SIMULATION_SEEDS=$(SIMULATION_SEEDS) cargo test -p blockchat-consensus --lib --locked simulation:: -- --nocapture
 
 .PHONY: system
 system: build ## System tests: real processes, killed, stopped and restarted

@@ -36,7 +36,8 @@ pub use transaction::{
     TransactionAnswer, TransactionBatchRequest, TransactionItem, TransactionStatus, TransactionType, Wait, WaitQuery,
 };
 pub use wallet::{
-    Balances, HistoryItem, HistoryPage, HistoryRange, StakeRequest, WalletAnswer, WalletTransactionRequest,
+    Balances, HistoryItem, HistoryPage, HistoryRange, StakeRequest, UncommittedItem, WalletAnswer,
+    WalletTransactionRequest,
 };
 
 /// Header in which a client names its wallet request, so that a retry is never paid twice.

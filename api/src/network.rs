@@ -46,7 +46,7 @@ pub struct MemberItem {
     pub fingerprint: String,
     /// Ed25519 key for votes, hex.
     pub consensus_key: String,
-    /// Where its API is said to be, if known; not signed by the bootstrap node.
+    /// Where the other members reach it, if known: its own word, no part of the descriptor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
 }

@@ -21,6 +21,8 @@ pub const WALLET_TRANSACTIONS: &str = "/api/v1/wallet/transactions";
 pub const WALLET_STAKE: &str = "/api/v1/wallet/stake";
 /// `GET`: one account; `{address}` is an id, base64 DER, PEM or fingerprint, percent-encoded.
 pub const ACCOUNT: &str = "/api/v1/accounts/{address}";
+/// `GET`: what an account sent and received, newest first.
+pub const ACCOUNT_TRANSACTIONS: &str = "/api/v1/accounts/{address}/transactions";
 /// `GET`: a page of blocks.
 pub const BLOCKS: &str = "/api/v1/blocks";
 /// `GET`: one block; `{block}` is its index, its hash, or `latest`.
@@ -74,6 +76,11 @@ pub fn account(address: &str) -> String {
         }
     }
     path
+}
+
+/// Path of an account's history; the address as in [`account`].
+pub fn account_transactions(address: &str) -> String {
+    format!("{}/transactions", account(address))
 }
 
 #[cfg(test)]

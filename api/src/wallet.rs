@@ -52,7 +52,7 @@ pub struct WalletAnswer {
     pub pending: Balances,
 }
 
-/// The query of `GET /wallet/transactions`: newest first.
+/// The query of `GET /wallet/transactions` and `GET /accounts/{address}/transactions`: newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HistoryRange {
@@ -64,14 +64,29 @@ pub struct HistoryRange {
     pub limit: Option<u32>,
 }
 
-/// A page of committed transactions that the wallet sent or received, newest first.
+/// A page of transactions that an account sent or received, newest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryPage {
     /// The items.
     pub transactions: Vec<HistoryItem>,
+    /// What is not in a block: pending, oldest first, then what left the pool lately. On the first page only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uncommitted: Vec<UncommittedItem>,
     /// Give this as `before` for the next page; missing on the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+}
+
+/// A transaction of the history that is in no block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UncommittedItem {
+    /// The transaction.
+    pub transaction: TransactionItem,
+    /// Where it stands.
+    pub status: TransactionStatus,
+    /// Why it was rejected or has expired: a stable code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// One line of the history.

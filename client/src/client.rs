@@ -164,6 +164,17 @@ impl Client {
         self.send(request, paths::WALLET_TRANSACTIONS).await
     }
 
+    /// `GET /accounts/{address}/transactions`: what any account sent and received, newest first.
+    pub async fn account_history(
+        &self,
+        address: &str,
+        before: Option<String>,
+        limit: u32,
+    ) -> Result<HistoryPage, Error> {
+        let range = HistoryRange { before, limit: Some(limit) };
+        self.get(&paths::account_transactions(address), &range).await
+    }
+
     /// `GET /transactions/{id}/receipt`: the proof that a transaction is final; see [`crate::verify_receipt`].
     pub async fn receipt(&self, id: &str) -> Result<ReceiptAnswer, Error> {
         self.get(&paths::transaction_receipt(id), &()).await

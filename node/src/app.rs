@@ -161,7 +161,7 @@ fn open(config: &Config) -> Result<Opened, AppError> {
     let data = DataDir::lock(&config.data_dir)?;
     let wallet = keys::wallet(&config.wallet_file, config.wallet_passphrase.as_ref())?;
     let consensus_key = keys::consensus(&wallet).map_err(KeysError::from)?;
-    let store = data.store(wallet.public_key().account_id())?;
+    let store = data.store()?;
     let mut fresh = [0; 16];
     OsRng.fill_bytes(&mut fresh);
     let open = storage::open_log(data.log()?, &store, fresh)?;

@@ -34,6 +34,7 @@ pub fn router(state: AppState) -> Router {
         .route(paths::TRANSACTION, get(transactions::show))
         .route(paths::TRANSACTION_RECEIPT, get(transactions::receipt))
         .route(paths::ACCOUNT, get(accounts::show))
+        .route(paths::ACCOUNT_TRANSACTIONS, get(accounts::history))
         .route(paths::BLOCKS, get(blocks::list))
         .route(paths::BLOCK, get(blocks::show))
         .route(paths::BLOCK_CERTIFICATE, get(blocks::certificate))

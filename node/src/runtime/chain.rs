@@ -36,11 +36,8 @@ impl Chain for Reader {
         before: Option<Location>,
         limit: usize,
     ) -> Result<Vec<Location>, ChainError> {
-        if *account != self.wallet() {
-            return Err(ChainError("only the history of the node's own wallet is kept".to_owned()));
-        }
         let before = before.map_or((u64::MAX, u32::MAX), |location| (location.height, location.position));
-        Ok(Self::history(self, before, limit)?.into_iter().map(location).collect())
+        Ok(Self::history(self, account, before, limit)?.into_iter().map(location).collect())
     }
 
     fn tickets(&self, height: u64) -> Result<Option<Vec<u64>>, ChainError> {

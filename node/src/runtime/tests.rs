@@ -34,7 +34,7 @@ fn me() -> AccountId {
 /// A founded member that has not started.
 fn store(chain: &Chain) -> Store {
     let database = redb::Database::builder().create_with_backend(InMemoryBackend::new()).unwrap();
-    let store = Store::with(database, me()).unwrap();
+    let store = Store::with(database).unwrap();
     store.found(&chain.ring, &chain.genesis, &chain.genesis_state).unwrap();
     store
 }

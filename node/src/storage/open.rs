@@ -5,7 +5,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use blockchat_consensus::{LogStatus, Record};
-use blockchat_ledger::AccountId;
 use fs4::fs_std::FileExt;
 
 use super::error::StoreError;
@@ -46,8 +45,8 @@ impl DataDir {
     }
 
     /// Opens the store in it.
-    pub fn store(&self, wallet: AccountId) -> Result<Store, StoreError> {
-        Store::open(&self.path.join("store.redb"), wallet)
+    pub fn store(&self) -> Result<Store, StoreError> {
+        Store::open(&self.path.join("store.redb"))
     }
 
     /// The directory of the log.

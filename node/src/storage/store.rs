@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use blockchat_consensus::{Certificate, CertifiedBlock, Committed, Evidence};
-use blockchat_ledger::{Account, AccountId, Block, BlockHeader, Hash, Ring, SignedDescriptor, State};
+use blockchat_ledger::{
+    Account, AccountId, Block, BlockHeader, Hash, Party, Ring, SignedDescriptor, SignedTransaction, State,
+};
 use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
 
 use super::error::StoreError;
@@ -38,20 +40,18 @@ pub struct Batch {
 #[derive(Clone)]
 pub struct Store {
     database: Arc<Database>,
-    /// Whose transactions go into the history.
-    wallet: AccountId,
 }
 
 impl Store {
     /// Opens the store, made when missing.
-    pub fn open(path: &Path, wallet: AccountId) -> Result<Self, StoreError> {
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
         let database = Database::builder().set_cache_size(CACHE_BYTES).create(path)?;
-        Self::with(database, wallet)
+        Self::with(database)
     }
 
     /// Uses a database, empty or filled by an earlier start.
-    pub fn with(database: Database, wallet: AccountId) -> Result<Self, StoreError> {
-        let store = Self { database: Arc::new(database), wallet };
+    pub fn with(database: Database) -> Result<Self, StoreError> {
+        let store = Self { database: Arc::new(database) };
         let write = store.begin()?;
         {
             write.open_table(BLOCKS)?;
@@ -95,7 +95,7 @@ impl Store {
             for account in state.iter() {
                 accounts.insert(account.key.account_id().0, account.encode().as_slice())?;
             }
-            self.index_block(&write, genesis)?;
+            Self::index_block(&write, genesis)?;
             let mut meta = write.open_table(META)?;
             meta.insert(META_DESCRIPTOR, tables::encode(ring.descriptor()).as_slice())?;
         }
@@ -156,7 +156,7 @@ impl Store {
             if height != next {
                 return Err(StoreError::Damaged(format!("block {height} came where {next} was to follow")));
             }
-            self.index_block(write, &committed.block)?;
+            Self::index_block(write, &committed.block)?;
             let certificate = tables::encode(&committed.certificate);
             write.open_table(CERTIFICATES)?.insert(height, certificate.as_slice())?;
         }
@@ -171,7 +171,7 @@ impl Store {
         Ok(())
     }
 
-    fn index_block(&self, write: &WriteTransaction, block: &Block) -> Result<(), StoreError> {
+    fn index_block(write: &WriteTransaction, block: &Block) -> Result<(), StoreError> {
         let height = block.header.index;
         write.open_table(BLOCKS)?.insert(height, block.encode().as_slice())?;
         write.open_table(HASHES)?.insert(block.hash().0, height)?;
@@ -179,18 +179,11 @@ impl Store {
         let mut history = write.open_table(HISTORY)?;
         for (position, transaction) in (0u32..).zip(&block.transactions) {
             transactions.insert(transaction.id().0, (height, position))?;
-            let parties = transaction.transaction();
-            let ours = [&parties.sender, &parties.receiver].iter().any(|party| party.account_id() == Some(self.wallet));
-            if ours {
-                history.insert((height, position), ())?;
+            for account in parties(transaction) {
+                history.insert((account.0, height, position), ())?;
             }
         }
         Ok(())
-    }
-
-    /// The account whose history is kept.
-    pub fn wallet(&self) -> AccountId {
-        self.wallet
     }
 
     /// Height of the last stored block.
@@ -280,10 +273,17 @@ impl Store {
         Ok(transactions.get(id.0)?.map(|place| place.value()))
     }
 
-    /// Places of the wallet's own committed transactions, sent and received, newest first, strictly before `before`.
-    pub fn history(&self, before: (u64, u32), limit: usize) -> Result<Vec<(u64, u32)>, StoreError> {
+    /// Places of an account's committed transactions, sent and received, newest first, strictly before `before`.
+    pub fn history(
+        &self,
+        account: &AccountId,
+        before: (u64, u32),
+        limit: usize,
+    ) -> Result<Vec<(u64, u32)>, StoreError> {
         let history = self.database.begin_read()?.open_table(HISTORY)?;
-        history.range(..before)?.rev().take(limit).map(|entry| Ok(entry?.0.value())).collect()
+        let places = history.range((account.0, 0, 0)..(account.0, before.0, before.1))?;
+        let place = |(_, height, position): ([u8; 32], u64, u32)| (height, position);
+        places.rev().take(limit).map(|entry| Ok(place(entry?.0.value()))).collect()
     }
 
     /// The transaction that was signed for an Idempotency-Key.
@@ -303,4 +303,10 @@ impl Store {
         let evidence = self.database.begin_read()?.open_table(EVIDENCE)?;
         evidence.iter()?.map(|entry| tables::decode_evidence(entry?.1.value())).collect()
     }
+}
+
+/// The accounts that a transaction is of: sender and receiver, as far as they are accounts.
+pub fn parties(transaction: &SignedTransaction) -> impl Iterator<Item = AccountId> {
+    let transaction = transaction.transaction();
+    [&transaction.sender, &transaction.receiver].into_iter().filter_map(Party::account_id)
 }

@@ -21,8 +21,8 @@ pub const ACCOUNTS: TableDefinition<'_, [u8; 32], &[u8]> = TableDefinition::new(
 /// Height → the members' tickets (stakes in micros, by id) in its lottery; heights at which they are as at the one
 /// before are left out.
 pub const TICKETS: TableDefinition<'_, u64, Vec<u64>> = TableDefinition::new("tickets");
-/// Height and position of each transaction that this node's wallet sent or received.
-pub const HISTORY: TableDefinition<'_, (u64, u32), ()> = TableDefinition::new("history");
+/// Account id, height and position of each transaction that the account sent or received.
+pub const HISTORY: TableDefinition<'_, ([u8; 32], u64, u32), ()> = TableDefinition::new("history");
 /// Nonce → the last transaction that this node's wallet signed with it.
 pub const OWN: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("own_transactions");
 /// Idempotency-Key → the transaction signed for it.
@@ -43,7 +43,7 @@ pub const META_ANCHOR: &str = "log_anchor";
 pub const META_IN_USE: &str = "log_in_use";
 
 /// The layout described here.
-pub const FORMAT: &[u8] = b"1";
+pub const FORMAT: &[u8] = b"2";
 
 /// A block as readers get it.
 #[derive(Debug, Clone, PartialEq, Eq)]

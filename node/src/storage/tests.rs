@@ -13,7 +13,7 @@ use super::*;
 
 fn memory() -> Store {
     let database = redb::Database::builder().create_with_backend(InMemoryBackend::new()).unwrap();
-    Store::with(database, wallet(0).public_key().account_id()).unwrap()
+    Store::with(database).unwrap()
 }
 
 fn founded() -> (Store, Chain) {
@@ -42,7 +42,7 @@ fn what_was_written_is_read_again_after_a_restart() {
     let blocks: Vec<_> = (0..6u64).map(|i| chain.next((i == 2).then_some(7_000_000))).collect();
     let anchor = Anchor { log_id: [3; 16], synced: 9, taken: 8 };
     {
-        let store = Store::open(&path, id).unwrap();
+        let store = Store::open(&path).unwrap();
         assert_eq!((store.height().unwrap(), store.descriptor().unwrap(), store.anchor().unwrap()), (None, None, None));
         store.found(&chain.ring, &chain.genesis, &chain.genesis_state).unwrap();
         store
@@ -57,7 +57,7 @@ fn what_was_written_is_read_again_after_a_restart() {
             .unwrap();
         store.write(&Batch { blocks: blocks[4..].to_vec(), ..Batch::default() }).unwrap();
     }
-    let store = Store::open(&path, id).unwrap();
+    let store = Store::open(&path).unwrap();
     let (tip, state) = store.load().unwrap();
     assert_eq!((&tip, state.root()), (&chain.tip, chain.state.root()));
     assert_eq!(state.total_supply(), chain.ring.parameters().supply());
@@ -74,8 +74,8 @@ fn what_was_written_is_read_again_after_a_restart() {
     }
     assert_eq!(store.block(0).unwrap().unwrap(), StoredBlock { block: chain.genesis.clone(), certificate: None });
     assert_eq!((store.block(7).unwrap(), store.certified(0).unwrap(), store.certified(7).unwrap()), (None, None, None));
-    assert_eq!(store.history(LATEST, 3).unwrap(), [(6, 0), (5, 0), (4, 0)]);
-    assert_eq!(store.history((4, 0), 9).unwrap(), [(3, 1), (3, 0), (2, 0), (1, 0), (0, 0)]);
+    assert_eq!(store.history(&id, LATEST, 3).unwrap(), [(6, 0), (5, 0), (4, 0)]);
+    assert_eq!(store.history(&id, (4, 0), 9).unwrap(), [(3, 1), (3, 0), (2, 0), (1, 0), (0, 0)]);
     assert_eq!(store.tickets(3).unwrap(), Some(vec![0]));
     assert_eq!((store.tickets(4).unwrap(), store.tickets(99).unwrap()), (Some(vec![7_000_000]), Some(vec![7_000_000])));
     let keyed = store.keyed("a").unwrap().unwrap();
@@ -155,9 +155,12 @@ fn check(reader: &Reader, committed: &[Arc<Committed>], last: u64) {
         .flat_map(|c| (0..c.block.header.transaction_count).rev().map(|p| (c.block.header.index, p)))
         .chain([(0, 0)])
         .collect();
-    assert_eq!(reader.history(LATEST, 1_000).unwrap(), places);
-    assert_eq!(reader.history(LATEST, 4).unwrap(), places[..places.len().min(4)]);
-    assert_eq!(reader.history(places[places.len() / 2], 1_000).unwrap(), places[places.len() / 2 + 1..]);
+    assert_eq!(reader.history(&wallet(0).public_key().account_id(), LATEST, 1_000).unwrap(), places);
+    assert_eq!(reader.history(&wallet(0).public_key().account_id(), LATEST, 4).unwrap(), places[..places.len().min(4)]);
+    assert_eq!(
+        reader.history(&wallet(0).public_key().account_id(), places[places.len() / 2], 1_000).unwrap(),
+        places[places.len() / 2 + 1..]
+    );
     let tickets = |height: u64| reader.tickets(height).unwrap().unwrap();
     for height in 1..=last + 2 {
         assert_eq!(tickets(height), [if height > 6 { 3_000_000 } else { 0 }], "height {height}");

@@ -13,7 +13,7 @@ use blockchat_ledger::{AccountId, Hash};
 
 use super::error::StoreError;
 use super::log::Anchor;
-use super::store::{Batch, Store};
+use super::store::{Batch, Store, parties};
 use super::tables::{OwnTransaction, StoredBlock};
 
 /// Items that may wait for the thread. More holds up the node: the log would grow without bound otherwise.
@@ -62,7 +62,7 @@ struct Overlay {
     hashes: HashMap<Hash, u64>,
     places: HashMap<Hash, (u64, u32)>,
     tickets: BTreeMap<u64, Vec<u64>>,
-    history: Vec<(u64, u32)>,
+    history: HashMap<AccountId, Vec<(u64, u32)>>,
     keyed: HashMap<String, OwnTransaction>,
 }
 
@@ -78,13 +78,11 @@ pub struct Writer {
     items: Option<SyncSender<Item>>,
     overlay: Arc<RwLock<Overlay>>,
     progress: Arc<Progress>,
-    wallet: AccountId,
     thread: Option<JoinHandle<Result<(), StoreError>>>,
 }
 
 /// Starts the thread. `failed` is called once, on that thread, if the store fails.
 pub fn start(store: Store, failed: impl FnOnce(&StoreError) + Send + 'static) -> Result<(Writer, Reader), StoreError> {
-    let wallet = store.wallet();
     let (items, inbox) = sync_channel(QUEUE_ITEMS);
     let overlay = Arc::new(RwLock::new(Overlay::default()));
     let progress = Arc::new(Progress::default());
@@ -100,7 +98,7 @@ pub fn start(store: Store, failed: impl FnOnce(&StoreError) + Send + 'static) ->
         result
     });
     let thread = thread.map_err(|reason| StoreError::Directory { path: "thread".into(), reason })?;
-    let writer = Writer { items: Some(items), overlay, progress, wallet, thread: Some(thread) };
+    let writer = Writer { items: Some(items), overlay, progress, thread: Some(thread) };
     Ok((writer, reader))
 }
 
@@ -127,7 +125,7 @@ impl Writer {
     fn show(&self, item: &Item) {
         let mut overlay = self.overlay.write().unwrap_or_else(PoisonError::into_inner);
         match item {
-            Item::Block(committed, tickets) => overlay.add(committed, tickets.as_ref(), self.wallet),
+            Item::Block(committed, tickets) => overlay.add(committed, tickets.as_ref()),
             Item::Own(own) => {
                 if let Some(key) = &own.key {
                     overlay.keyed.insert(key.clone(), own.clone());
@@ -139,14 +137,13 @@ impl Writer {
 }
 
 impl Overlay {
-    fn add(&mut self, committed: &Committed, tickets: Option<&Vec<u64>>, wallet: AccountId) {
+    fn add(&mut self, committed: &Committed, tickets: Option<&Vec<u64>>) {
         let block = &committed.block;
         let (height, hash) = (block.header.index, block.hash());
         for (position, transaction) in (0u32..).zip(&block.transactions) {
             self.places.insert(transaction.id(), (height, position));
-            let parties = transaction.transaction();
-            if [&parties.sender, &parties.receiver].iter().any(|party| party.account_id() == Some(wallet)) {
-                self.history.push((height, position));
+            for account in parties(transaction) {
+                self.history.entry(account).or_default().push((height, position));
             }
         }
         self.hashes.insert(hash, height);
@@ -167,7 +164,10 @@ impl Overlay {
             }
         }
         if let Some(last) = batch.blocks.last() {
-            self.history.retain(|(height, _)| *height > last.block.header.index);
+            self.history.retain(|_, places| {
+                places.retain(|(height, _)| *height > last.block.header.index);
+                !places.is_empty()
+            });
             self.tickets.retain(|height, _| *height > last.block.header.index + 1);
         }
         for own in &batch.own {
@@ -271,15 +271,21 @@ impl Reader {
         if recent.is_some() { Ok(recent) } else { self.store.tickets(height) }
     }
 
-    /// Places of the wallet's own committed transactions, sent and received, newest first, strictly before `before`.
-    pub fn history(&self, before: (u64, u32), limit: usize) -> Result<Vec<(u64, u32)>, StoreError> {
+    /// Places of an account's committed transactions, sent and received, newest first, strictly before `before`.
+    pub fn history(
+        &self,
+        account: &AccountId,
+        before: (u64, u32),
+        limit: usize,
+    ) -> Result<Vec<(u64, u32)>, StoreError> {
         let recent = |overlay: &Overlay| {
-            overlay.history.iter().rev().copied().filter(|place| *place < before).take(limit).collect::<Vec<_>>()
+            let places = overlay.history.get(account).into_iter().flatten().rev().copied();
+            places.filter(|place| *place < before).take(limit).collect::<Vec<_>>()
         };
         let mut places = self.overlay(recent);
         // What moves to the store between the two looks is in both.
         let before = places.last().copied().unwrap_or(before);
-        let older = self.store.history(before, limit - places.len())?;
+        let older = self.store.history(account, before, limit - places.len())?;
         places.extend(older);
         Ok(places)
     }
@@ -296,11 +302,6 @@ impl Reader {
     /// them: complete at start, when what the log holds was put into the store.
     pub fn own_from(&self, nonce: u64) -> Result<Vec<OwnTransaction>, StoreError> {
         self.store.own_from(nonce)
-    }
-
-    /// The account whose history is kept.
-    pub fn wallet(&self) -> AccountId {
-        self.store.wallet()
     }
 
     /// All stored evidence, by height.

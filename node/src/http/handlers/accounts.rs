@@ -1,10 +1,11 @@
 //! Any account.
 
 use axum::Json;
-use blockchat_api::{AccountAnswer, Code};
+use blockchat_api::{AccountAnswer, Code, HistoryPage, HistoryRange};
 
+use super::wallet;
 use crate::http::error::ApiError;
-use crate::http::extract::Segment;
+use crate::http::extract::{Page, Segment};
 use crate::http::state::Node;
 use crate::http::{address, render};
 
@@ -26,4 +27,14 @@ pub async fn show(Node(node): Node, Segment(text): Segment) -> Result<Json<Accou
         final_state: render::final_balances(account),
         pending: render::pending_balances(&pending),
     }))
+}
+
+/// `GET /accounts/{address}/transactions`: the chain is public, so whose it is needs no token.
+pub async fn history(
+    Node(node): Node,
+    Segment(text): Segment,
+    Page(range): Page<HistoryRange>,
+) -> Result<Json<HistoryPage>, ApiError> {
+    let key = address::resolve(&text, &node.ring, &node.view().state, Code::UnknownAccount)?;
+    wallet::page(&node, key.account_id(), &range).await
 }

@@ -1,15 +1,18 @@
 //! The node's own wallet: whoever may call this spends its coins.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use blockchat_api::{
     Code, HistoryItem, HistoryPage, HistoryRange, IDEMPOTENCY_KEY_HEADER, MAX_IDEMPOTENCY_KEY_BYTES, StakeRequest,
-    TransactionStatus, WaitQuery, WalletAnswer, WalletTransactionRequest,
+    TransactionStatus, UncommittedItem, WaitQuery, WalletAnswer, WalletTransactionRequest,
 };
-use blockchat_ledger::{Amount, MAX_MESSAGE_BYTES};
+use blockchat_ledger::{AccountId, Amount, MAX_MESSAGE_BYTES};
 
 use super::{blocks, submitted};
+use crate::http::activity::Outcome;
 use crate::http::address;
 use crate::http::backend::Location;
 use crate::http::error::ApiError;
@@ -96,23 +99,49 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     })
 }
 
-/// `GET /wallet/transactions`: newest first, from the index by account.
+/// `GET /wallet/transactions`.
 pub async fn history(Node(node): Node, Page(range): Page<HistoryRange>) -> Result<Json<HistoryPage>, ApiError> {
+    let account = node.wallet.public_key().account_id();
+    page(&node, account, &range).await
+}
+
+/// A page of an account's history, newest first, from the index by account.
+pub(super) async fn page(
+    node: &Arc<Joined>,
+    account: AccountId,
+    range: &HistoryRange,
+) -> Result<Json<HistoryPage>, ApiError> {
     let limit = blocks::limit(range.limit)?;
     let before = range.before.as_deref().map(parse_cursor).transpose()?;
     let page = node
         .read(move |node| {
-            let account = node.wallet.public_key().account_id();
+            let uncommitted = if before.is_none() { uncommitted(node, &account) } else { Vec::new() };
             // One more than asked for tells whether there is another page.
             let mut locations = node.chain.history(&account, before, limit + 1)?;
             let more = locations.len() > limit;
             locations.truncate(limit);
             let next = locations.last().filter(|_| more).map(|last| format!("{}-{}", last.height, last.position));
             let transactions = locations.into_iter().map(|at| item(node, at)).collect::<Result<_, _>>()?;
-            Ok(HistoryPage { transactions, next })
+            Ok(HistoryPage { transactions, uncommitted, next })
         })
         .await?;
     Ok(Json(page))
+}
+
+fn uncommitted(node: &Joined, account: &AccountId) -> Vec<UncommittedItem> {
+    let pending = node.activity.pending_of(account).into_iter().map(|signed| UncommittedItem {
+        transaction: render::transaction(&signed, &node.ring),
+        status: TransactionStatus::Pending,
+        reason: None,
+    });
+    let failed = node.activity.failed_of(account).into_iter().map(|signed| {
+        let (status, reason) = match node.activity.outcome(&signed.id()) {
+            Some(Outcome::Dropped(status, reason)) => (status, Some(reason.to_owned())),
+            _ => (TransactionStatus::Rejected, None),
+        };
+        UncommittedItem { transaction: render::transaction(&signed, &node.ring), status, reason }
+    });
+    pending.chain(failed).collect()
 }
 
 fn item(node: &Joined, at: Location) -> Result<HistoryItem, ApiError> {
