@@ -5,6 +5,7 @@ use crate::network::{Member, Network};
 use blockchat_client::api::{BlockAnswer, BlockPage};
 use blockchat_client::{Client, Error};
 use blockchat_ledger::{Amount, Hash};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -17,17 +18,20 @@ const POLL: Duration = Duration::from_millis(20);
 const AGREE_BOUND: Duration = Duration::from_secs(20);
 
 /// The verdict on the ledger.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChainCheck {
     /// Every node has the same block hash at every height, each block names the hash before it, and all tips are equal.
     pub one_chain: bool,
     /// Height that all nodes have reached.
     pub height: u64,
     /// Hash of the block there.
+    #[schemars(with = "Option<String>")]
     pub tip_hash: Option<Hash>,
     /// Endowment times members, BCC.
+    #[schemars(with = "String")]
     pub supply_expected: Amount,
     /// Balances and stakes of all accounts, BCC; missing if the chain did not stand still long enough to add them up.
+    #[schemars(with = "Option<String>")]
     pub supply_found: Option<Amount>,
     /// What is wrong, for people; empty if nothing is.
     pub problems: Vec<String>,
@@ -89,6 +93,31 @@ pub async fn read(network: &Network) -> Result<Ledger, LoadError> {
     }
     let check = ChainCheck { one_chain, height, tip_hash, supply_expected, supply_found, problems };
     Ok(Ledger { blocks, holdings, check })
+}
+
+/// The check for a load too large to read back: all nodes tell the same hash at the same height, and with it, since each
+/// block names the one before it, the same chain. Supply and single transactions are not looked at.
+///
+/// # Errors
+/// A node does not answer.
+pub async fn read_tips(network: &Network) -> Result<ChainCheck, LoadError> {
+    let mut problems = Vec::new();
+    if let Err(heights) = agree(&network.members).await? {
+        problems.push(format!("the nodes did not reach the same tip within {AGREE_BOUND:?}: heights {heights:?}"));
+    }
+    let mut tips = BTreeMap::new();
+    for member in &network.members {
+        let what = format!("asking node {} for its status", member.id);
+        let status = member.client.status().await.map_err(unreachable(what))?;
+        tips.insert(member.id, (status.height.unwrap_or_default(), status.tip_hash));
+    }
+    let distinct: BTreeSet<_> = tips.values().collect();
+    if distinct.len() > 1 && problems.is_empty() {
+        problems.push(format!("forked: the nodes have different blocks at the end: {tips:?}"));
+    }
+    let (height, tip_hash) = tips.values().min().copied().unwrap_or_default();
+    let supply_expected = network.supply().unwrap_or_default();
+    Ok(ChainCheck { one_chain: problems.is_empty(), height, tip_hash, supply_expected, supply_found: None, problems })
 }
 
 /// Waits until all nodes tell the same height, or are seen to have forked; else the heights they tell at the end.

@@ -3,15 +3,18 @@
 use crate::environment::Environment;
 use crate::error::{LoadError, io_error};
 use crate::fire::{Policy, WhenBroke, plan};
+use crate::meters::Meters;
 use crate::network::{Network, StakePlan};
 use crate::progress::Progress;
 use crate::rate::{Offer, offer};
-use crate::report::Reporter;
 use crate::report::schema::{Experiment, Money, Part, Run};
+use crate::report::{Reporter, compare, schema_file};
+use crate::signed::{self, SignedLoad};
 use crate::{input, reproduce, run};
 use blockchat_client::Options;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,7 +27,7 @@ const REPRODUCE_PATIENCE_SECONDS: u64 = 3;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done and the ledger is right; 1 the run failed (forked, lost a transaction, a node ended; the report says \
-what); 64 usage; 65 a transaction file is malformed (nothing was sent); 69 a node cannot be reached; 130 interrupted.";
+what); 64 usage; 65 a transaction file or report cannot be used (nothing was sent); 69 a node cannot be reached, or failed in the middle; 130 interrupted.";
 
 /// Load generator of BlockChat.
 #[derive(Debug, Parser)]
@@ -39,14 +42,30 @@ enum Command {
     /// Send each node's transaction file (`transN.txt`, lines `idN message`), one request in flight for each node.
     #[command(after_help = EXIT_CODES)]
     Fire(FireArgs),
-    /// Offer a fixed rate of coin transfers, whether or not earlier ones were answered; latency counts from the moment a
-    /// request should have left to the answer that it is committed.
+    /// Offer a rate of coin transfers, signed ahead of time by wallets of the generator's own, whether or not earlier ones
+    /// were answered; latency counts from the moment a request should have left to the commit.
     #[command(after_help = EXIT_CODES)]
     Rate(RateArgs),
     /// Run the experiments on nodes of its own, started and stopped here. Without a choice: the course's matrix and the
     /// fairness experiment.
     #[command(after_help = EXIT_CODES)]
     Reproduce(ReproduceArgs),
+    /// Put two reports side by side: ratios, and whether the ranges over the runs meet.
+    #[command(after_help = EXIT_CODES)]
+    Compare(CompareArgs),
+}
+
+#[derive(Debug, Args)]
+struct CompareArgs {
+    /// A `report.json`, or the directory that holds one.
+    #[arg(value_name = "A")]
+    first: PathBuf,
+    /// Another.
+    #[arg(value_name = "B")]
+    second: PathBuf,
+    /// JSON instead of a table.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -57,7 +76,10 @@ struct Targets {
     /// File with the bearer token of the nodes' wallets.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Where `report.json` and `report.md` go [default: results/COMMAND-TIME].
+    /// Where to serve the generator's own figures as Prometheus text, for example `127.0.0.1:9464`.
+    #[arg(long, value_name = "ADDRESS")]
+    metrics_listen: Option<SocketAddr>,
+    /// Where the report goes [default: results/COMMAND-TIME].
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
 }
@@ -85,14 +107,37 @@ struct RateArgs {
     #[command(flatten)]
     targets: Targets,
     /// Transactions a second, over all nodes together.
-    #[arg(long, value_parser = positive, value_name = "NUMBER")]
-    rate: f64,
-    /// Length of the load, seconds.
+    #[arg(long, value_parser = positive, value_name = "NUMBER", required_unless_present = "steps", conflicts_with = "steps")]
+    rate: Option<f64>,
+    /// Several rates, one after another.
+    #[arg(long, value_delimiter = ',', value_parser = positive, value_name = "NUMBER")]
+    steps: Vec<f64>,
+    /// Go on, half as much again each time, until the network does not keep up.
+    #[arg(long)]
+    saturate: bool,
+    /// Transactions in a request.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10_000), value_name = "NUMBER")]
+    batch: u16,
+    /// Wallets of the generator's own for each node.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1000), value_name = "NUMBER")]
+    wallets: u16,
+    /// Who signs: the generator ahead of time, or the nodes as the requests come.
+    #[arg(long, value_enum, default_value = "client")]
+    signer: Signer,
+    /// Length of the load (of each step), seconds.
     #[arg(long, value_parser = positive, default_value = "20")]
     seconds: f64,
     /// Stakes to set first, as with `fire`.
     #[arg(long, value_name = "STAKES")]
     stake: Option<StakePlan>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Signer {
+    /// Wallets of the generator's own, paid once by the nodes' wallets.
+    Client,
+    /// The nodes' wallets.
+    Node,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -117,6 +162,18 @@ struct ReproduceArgs {
     /// Finality at `--rate`: 5 nodes, `MAX_BLOCK_WAIT` 1 ms.
     #[arg(long)]
     finality: bool,
+    /// Saturation: 5 nodes, capacity 5000, client-signed batches, from `--saturation-from` on until they do not keep up.
+    #[arg(long)]
+    saturation: bool,
+    /// First rate of `--saturation`, transactions a second.
+    #[arg(long, value_parser = positive, default_value = "2000", value_name = "NUMBER")]
+    saturation_from: f64,
+    /// Transactions in a request of `--saturation`.
+    #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u16).range(1..=10_000), value_name = "NUMBER")]
+    batch: u16,
+    /// Length of a step of `--saturation`, seconds.
+    #[arg(long, value_parser = positive, default_value = "5", value_name = "SECONDS")]
+    step_seconds: f64,
     /// A validator killed under `--rate`: 5 nodes, capacity 5.
     #[arg(long)]
     kill_validator: bool,
@@ -162,7 +219,10 @@ struct ReproduceArgs {
     /// Leave the nodes' data and logs behind.
     #[arg(long)]
     keep: bool,
-    /// Where `report.json` and `report.md` go [default: results/reproduce-TIME].
+    /// Where to serve the generator's own figures as Prometheus text.
+    #[arg(long, value_name = "ADDRESS")]
+    metrics_listen: Option<SocketAddr>,
+    /// Where the report goes [default: results/reproduce-TIME].
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
 }
@@ -187,16 +247,36 @@ impl Cli {
     /// # Errors
     /// See [`LoadError`].
     pub async fn run(self) -> Result<(), LoadError> {
-        let (progress, line) = Progress::start();
+        let meters = Meters::new().map_err(|error| LoadError::Failed(error.to_string()))?;
+        let _server = match self.metrics_listen() {
+            Some(address) => Some(meters.serve(address).await?),
+            None => None,
+        };
+        let (progress, line) = Progress::start(Some(meters));
         let reporter = match self.command {
             Command::Fire(arguments) => fire(arguments, &progress).await?,
             Command::Rate(arguments) => rate(arguments, &progress).await?,
             Command::Reproduce(arguments) => reproduce_all(arguments, &progress).await?,
+            Command::Compare(arguments) => return compare_reports(&arguments),
         };
         drop(line);
         reporter.finish()
     }
 }
+
+impl Cli {
+    fn metrics_listen(&self) -> Option<SocketAddr> {
+        match &self.command {
+            Command::Fire(arguments) => arguments.targets.metrics_listen,
+            Command::Rate(arguments) => arguments.targets.metrics_listen,
+            Command::Reproduce(arguments) => arguments.metrics_listen,
+            Command::Compare(_) => None,
+        }
+    }
+}
+
+/// How long a node may take for one answer: longer than it waits for a commit, short enough to notice one that hangs.
+const ANSWER_BOUND: Duration = Duration::from_secs(20);
 
 impl Targets {
     async fn connect(&self) -> Result<Network, LoadError> {
@@ -204,8 +284,21 @@ impl Targets {
             None => None,
             Some(path) => Some(read_token(path)?),
         };
-        Network::connect(&self.nodes, &Options { token, ..Options::default() }).await
+        Network::connect(&self.nodes, &Options { token, timeout: ANSWER_BOUND, ..Options::default() }).await
     }
+}
+
+fn compare_reports(arguments: &CompareArgs) -> Result<(), LoadError> {
+    let first = schema_file::read(&arguments.first)?;
+    let second = schema_file::read(&arguments.second)?;
+    let rows = compare::compare(&first, &second)?;
+    if arguments.json {
+        let json = serde_json::to_string_pretty(&rows).map_err(|error| LoadError::Report(error.to_string()))?;
+        println!("{json}");
+    } else {
+        print!("{}", compare::text(&rows));
+    }
+    Ok(())
 }
 
 fn read_token(path: &Path) -> Result<String, LoadError> {
@@ -237,13 +330,32 @@ async fn fire(arguments: FireArgs, progress: &Progress) -> Result<Reporter, Load
 }
 
 async fn rate(arguments: RateArgs, progress: &Progress) -> Result<Reporter, LoadError> {
+    let stepped = !arguments.steps.is_empty() || arguments.saturate || arguments.batch != 1;
+    if arguments.signer == Signer::Node && stepped {
+        return Err(LoadError::Usage("--signer node takes one --rate: no --steps, --saturate or --batch".to_owned()));
+    }
     let network = arguments.targets.connect().await?;
     let mut reporter = Reporter::create("rate", arguments.targets.output, Environment::detect())?;
     if let Some(stakes) = &arguments.stake {
         progress.label("setting stakes");
         network.set_stakes(&stakes.resolve(network.members.iter().map(|member| member.id))).await?;
     }
-    let load = Offer { per_second: arguments.rate, length: Duration::from_secs_f64(arguments.seconds) };
+    if arguments.signer == Signer::Client {
+        let rates = arguments.rate.map_or(arguments.steps, |rate| vec![rate]);
+        let load = SignedLoad {
+            rates,
+            saturate: arguments.saturate,
+            length: Duration::from_secs_f64(arguments.seconds),
+            batch: usize::from(arguments.batch),
+            wallets_per_node: arguments.wallets,
+        };
+        let result = signed::run(&network, &load, progress).await?;
+        let run = reproduce::conclude_signed(&network, result).await?;
+        reporter.add(given(Experiment::Rate, &network, run), &network.node_version)?;
+        return Ok(reporter);
+    }
+    let per_second = arguments.rate.unwrap_or_default();
+    let load = Offer { per_second, length: Duration::from_secs_f64(arguments.seconds) };
     progress.begin("sending", load.planned());
     let offered = offer(&network.members, network.parameters.nodes, load, progress).await?;
     let run = reproduce::conclude(&network, offered).await?;
@@ -254,6 +366,7 @@ async fn rate(arguments: RateArgs, progress: &Progress) -> Result<Reporter, Load
 /// A part about a network that was there already.
 fn given(experiment: Experiment, network: &Network, run: Run) -> Part {
     Part {
+        figures: BTreeMap::new(),
         experiment,
         nodes: network.parameters.nodes,
         capacity: network.parameters.capacity,
@@ -275,6 +388,7 @@ fn reproduce_plan(arguments: ReproduceArgs) -> Result<reproduce::Plan, LoadError
         (arguments.matrix, Experiment::Matrix),
         (arguments.fairness, Experiment::Fairness),
         (arguments.finality, Experiment::Finality),
+        (arguments.saturation, Experiment::Saturation),
         (arguments.kill_validator, Experiment::KillValidator),
     ];
     let mut experiments: Vec<Experiment> =
@@ -309,6 +423,13 @@ fn reproduce_plan(arguments: ReproduceArgs) -> Result<reproduce::Plan, LoadError
             retry_bound: RETRY_BOUND,
             gone_bound: GONE_BOUND,
         },
+        signed: SignedLoad {
+            rates: vec![arguments.saturation_from],
+            saturate: true,
+            length: Duration::from_secs_f64(arguments.step_seconds),
+            batch: usize::from(arguments.batch),
+            wallets_per_node: 2,
+        },
         offer: Offer { per_second: arguments.rate, length: Duration::from_secs_f64(arguments.seconds) },
     })
 }
@@ -325,60 +446,4 @@ fn node_binary(given: Option<PathBuf>) -> Result<PathBuf, LoadError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Cli, Command, positive, reproduce_plan, setting};
-    use crate::report::schema::{Experiment, Money};
-    use clap::{CommandFactory, Parser};
-
-    fn plan(arguments: &[&str]) -> crate::reproduce::Plan {
-        let all = ["blockchat-loadtest", "reproduce", "--node-binary", "/bin/sh"].iter().chain(arguments);
-        match Cli::try_parse_from(all).unwrap().command {
-            Command::Reproduce(arguments) => reproduce_plan(arguments).unwrap(),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn the_command_line_is_consistent_and_documents_exit_codes() {
-        Cli::command().debug_assert();
-        let help = Cli::command().render_help().to_string();
-        for code in ["0 done", "1 the run failed", "64 usage", "65 a", "69 a", "130 interrupted"] {
-            assert!(help.replace('\n', " ").contains(code), "{code} in {help}");
-        }
-    }
-
-    #[test]
-    fn reproduce_runs_the_courses_experiments_by_default() {
-        let found = plan(&[]);
-        assert_eq!(found.experiments, [Experiment::Matrix, Experiment::Fairness]);
-        assert_eq!((found.nodes.as_slice(), found.capacities.as_slice()), (&[5, 10][..], &[5, 10, 20][..]));
-        assert_eq!(found.money, [Money::Assignment, Money::Funded]);
-    }
-
-    #[test]
-    fn a_choice_replaces_the_default_and_quick_takes_one_cell() {
-        let found = plan(&["--kill-validator", "--money", "funded"]);
-        assert_eq!(found.experiments, [Experiment::KillValidator]);
-        let found = plan(&["--quick", "--matrix", "--nodes", "10", "--capacity", "20,5"]);
-        assert_eq!((found.nodes, found.capacities), (vec![10], vec![20]));
-    }
-
-    #[test]
-    fn bad_values_are_refused() {
-        for arguments in [
-            &["fire", "--input", "x"][..],
-            &["fire", "--nodes", "http://h:1", "--input", "x", "--stake", "ten"],
-            &["fire", "--nodes", "http://h:1", "--input", "x", "--when-broke", "cry"],
-            &["rate", "--nodes", "http://h:1", "--rate", "0"],
-            &["reproduce", "--nodes", "1"],
-            &["reproduce", "--capacity", "0"],
-            &["reproduce", "--runs", "0"],
-            &["reproduce", "--node-setting", "LOG"],
-        ] {
-            assert!(Cli::try_parse_from([&["blockchat-loadtest"], arguments].concat()).is_err(), "{arguments:?}");
-        }
-        assert!(positive("-1").is_err() && positive("NaN").is_err() && positive("0.5").is_ok());
-        assert_eq!(setting("BLOCKCHAT_LOG=a=b").unwrap(), ("LOG".to_owned(), "a=b".to_owned()));
-        assert!(setting("log=x").is_err());
-    }
-}
+mod tests;

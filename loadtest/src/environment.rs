@@ -1,11 +1,12 @@
 //! What a result depends on besides the program: the machine, and which build ran.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::process::Command;
 
 /// Machine and build of a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Environment {
     /// Logical processors this process may use.
     pub cpus: usize,

@@ -23,6 +23,12 @@ pub enum LoadError {
         /// Why it failed.
         source: blockchat_client::Error,
     },
+    /// Nodes failed in the middle; the report has what the others did.
+    #[error("{0}")]
+    NodesFailed(String),
+    /// A report cannot be read or compared.
+    #[error("{0}")]
+    Report(String),
     /// The ledger is wrong (forked, a transaction lost, supply changed), or a node failed.
     #[error("{0}")]
     Failed(String),
@@ -45,8 +51,8 @@ impl LoadError {
         match self {
             Self::Failed(_) | Self::Io { .. } => 1,
             Self::Usage(_) => 64,
-            Self::Input(_) => 65,
-            Self::Unreachable { .. } => 69,
+            Self::Input(_) | Self::Report(_) => 65,
+            Self::Unreachable { .. } | Self::NodesFailed(_) => 69,
             Self::Interrupted => 130,
         }
     }

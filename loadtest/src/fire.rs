@@ -37,7 +37,7 @@ pub struct Policy {
     pub patience: Duration,
     /// How long a request is repeated that the node asks to send later.
     pub retry_bound: Duration,
-    /// How long a request without an answer is repeated before the node is taken for gone, which ends the run.
+    /// How long a request without an answer is repeated before the node is taken for gone, which ends its client.
     pub gone_bound: Duration,
 }
 
@@ -88,12 +88,15 @@ pub struct ClientLog {
     pub last_answer: Instant,
     /// Blocks of the node's chain, genesis counted, when the client was done.
     pub chain_length: u64,
+    /// The node answered nothing any more: its further lines were not sent.
+    pub failed: Option<String>,
 }
 
-/// Runs all plans at once, and returns when every client is done.
+/// Runs all plans at once, and returns when every client is done. The client of a node that answers no request any more
+/// ends there ([`ClientLog::failed`]); the others go on.
 ///
 /// # Errors
-/// A node is gone: it answers no request any more.
+/// Only a defect of the generator.
 pub async fn fire(plans: Vec<Plan>, policy: Policy, progress: &Progress) -> Result<Vec<ClientLog>, LoadError> {
     let run = run_name();
     let mut clients = JoinSet::new();
@@ -103,7 +106,7 @@ pub async fn fire(plans: Vec<Plan>, policy: Policy, progress: &Progress) -> Resu
     }
     let mut logs = Vec::new();
     while let Some(finished) = clients.join_next().await {
-        logs.push(finished.map_err(|error| LoadError::Failed(format!("a client of the load: {error}")))??);
+        logs.push(finished.map_err(|error| LoadError::Failed(format!("a client of the load: {error}")))?);
     }
     logs.sort_by_key(|log| log.member.id);
     Ok(logs)
@@ -150,36 +153,40 @@ impl Sender {
             first_send: now,
             last_answer: now,
             chain_length: 0,
+            failed: None,
         };
         Self { log, name, policy, progress, height: 0, hopeless_at: None }
     }
 
-    async fn send_all(mut self, sends: Vec<(usize, u16, String)>) -> Result<ClientLog, LoadError> {
+    async fn send_all(mut self, sends: Vec<(usize, u16, String)>) -> ClientLog {
         self.log.first_send = Instant::now();
         for (line, to, message) in sends {
             let key = format!("{}-{line}", self.name);
             let payment = Payment::message(to.to_string(), message).idempotency_key(key);
             self.log.attempted += 1;
+            self.progress.offered(1);
             match self.send(&payment).await {
                 Ok(id) => {
                     self.log.accepted.push(id);
                     self.progress.accepted();
                 }
                 Err(Failure::Refused(reason)) => {
+                    self.progress.rejected(&reason);
                     *self.log.rejected.entry(reason).or_default() += 1;
-                    self.progress.rejected();
                 }
                 Err(Failure::Gone(error)) => {
-                    let what = format!("sending line {line} of node {}", self.log.member.id);
-                    return Err(crate::error::unreachable(what)(error));
+                    self.log.failed = Some(format!("sending line {line}: {error}"));
+                    self.log.last_answer = Instant::now();
+                    return self.log;
                 }
             }
             self.log.last_answer = Instant::now();
         }
-        let what = format!("reading the height of node {}", self.log.member.id);
-        let status = self.log.member.client.status().await.map_err(crate::error::unreachable(what))?;
-        self.log.chain_length = status.height.map_or(0, |height| height + 1);
-        Ok(self.log)
+        match self.log.member.client.status().await {
+            Ok(status) => self.log.chain_length = status.height.map_or(0, |height| height + 1),
+            Err(error) => self.log.failed = Some(format!("reading the height: {error}")),
+        }
+        self.log
     }
 
     /// Sends one line until it is accepted or given up.
@@ -191,6 +198,7 @@ impl Sender {
                 Ok(id) => {
                     let response = started.elapsed();
                     self.log.responses.record(response);
+                    self.progress.latency(response);
                     self.log.response_time += response;
                     if let Some(since) = broke_since {
                         self.log.waiting_for_money += started.saturating_duration_since(since);

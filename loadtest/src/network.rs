@@ -1,6 +1,7 @@
 //! The network under load, as its nodes describe it.
 
 use crate::error::{LoadError, unreachable};
+use crate::report::schema::FailedNode;
 use blockchat_client::api::{ParametersAnswer, TransactionStatus};
 use blockchat_client::{Client, Options, Wait};
 use blockchat_ledger::Amount;
@@ -66,6 +67,19 @@ impl Network {
         Ok(Self { members, parameters: network.parameters, node_version })
     }
 
+    /// The network as those of its nodes see it that have not failed.
+    ///
+    /// # Errors
+    /// None is left.
+    pub fn without(&self, failed: &[FailedNode]) -> Result<Self, LoadError> {
+        let left = |member: &&Member| failed.iter().all(|failed| failed.node != member.id);
+        let members: Vec<Member> = self.members.iter().filter(left).cloned().collect();
+        if members.is_empty() {
+            return Err(LoadError::NodesFailed(describe(failed)));
+        }
+        Ok(Self { members, ..self.clone() })
+    }
+
     /// All money there is: the endowment of each member.
     pub fn supply(&self) -> Option<Amount> {
         self.parameters.endowment.checked_mul(u64::from(self.parameters.nodes))
@@ -93,6 +107,12 @@ impl Network {
         }
         Ok(stakes)
     }
+}
+
+/// The failed nodes for people, a line each.
+pub fn describe(failed: &[FailedNode]) -> String {
+    let lines: Vec<String> = failed.iter().map(|node| format!("node {} failed: {}", node.node, node.error)).collect();
+    lines.join("\n")
 }
 
 async fn set_stake(member: &Member, amount: Amount) -> Result<(), LoadError> {

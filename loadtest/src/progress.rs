@@ -1,15 +1,17 @@
-//! One line on stderr that says how far a run is, when somebody watches.
+//! How far a run is, for whoever watches: a bar on a terminal, else a line for each new activity.
 
+use crate::meters::Meters;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Write as _};
+use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often the line is written anew.
+/// How often the bar is drawn anew.
 const PERIOD: Duration = Duration::from_millis(200);
 
-/// Counters of the run that is going on. Counting costs one atomic addition; without a terminal nothing is written.
+/// Counters of the run that is going on. Counting costs an atomic addition or two.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
     shared: Arc<Shared>,
@@ -20,41 +22,79 @@ struct Shared {
     label: Mutex<String>,
     planned: AtomicU64,
     accepted: AtomicU64,
+    committed: AtomicU64,
     rejected: AtomicU64,
     waiting: AtomicU64,
+    /// Prints a line when the label changes: nobody sees a bar.
+    plain: Option<Instant>,
+    meters: Option<Meters>,
 }
 
 impl Progress {
     /// Counters, and a task that shows them while anybody holds the result's guard.
-    pub fn start() -> (Self, ProgressLine) {
-        let progress = Self::default();
-        let visible = std::io::stderr().is_terminal();
-        let task = visible.then(|| tokio::spawn(show(progress.clone())));
-        (progress, ProgressLine { task })
+    pub fn start(meters: Option<Meters>) -> (Self, ProgressLine) {
+        let terminal = std::io::stderr().is_terminal();
+        let plain = (!terminal).then(Instant::now);
+        let progress = Self { shared: Arc::new(Shared { plain, meters, ..Shared::default() }) };
+        let bar = terminal.then(bar);
+        let task = bar.clone().map(|bar| tokio::spawn(show(progress.clone(), bar)));
+        (progress, ProgressLine { bar, task })
     }
 
     /// Begins a new part, for example a cell of the matrix, of `planned` requests.
     pub fn begin(&self, label: &str, planned: u64) {
-        self.label(label);
-        self.shared.planned.store(planned, Relaxed);
-        for counter in [&self.shared.accepted, &self.shared.rejected, &self.shared.waiting] {
+        let shared = &self.shared;
+        shared.planned.store(planned, Relaxed);
+        for counter in [&shared.accepted, &shared.committed, &shared.rejected, &shared.waiting] {
             counter.store(0, Relaxed);
         }
+        self.label(label);
     }
 
     /// Says what is being done now.
     pub fn label(&self, label: &str) {
-        label.clone_into(&mut self.shared.label.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut current = self.shared.label.lock().unwrap_or_else(PoisonError::into_inner);
+        if *current == label {
+            return;
+        }
+        label.clone_into(&mut current);
+        if let Some(started) = self.shared.plain {
+            eprintln!("[{:>4} s] {label}", started.elapsed().as_secs());
+        }
+    }
+
+    /// `count` transactions were due to be sent.
+    pub fn offered(&self, count: u64) {
+        self.meter(|meters| meters.offered.inc_by(count));
     }
 
     /// One request was accepted.
     pub fn accepted(&self) {
         self.shared.accepted.fetch_add(1, Relaxed);
+        self.meter(|meters| meters.accepted.inc());
     }
 
-    /// One request was refused for good.
-    pub fn rejected(&self) {
+    /// One transaction was seen committed.
+    pub fn committed(&self) {
+        self.shared.committed.fetch_add(1, Relaxed);
+        self.meter(|meters| meters.committed.inc());
+    }
+
+    /// One request was refused for good, with this code.
+    pub fn rejected(&self, reason: &str) {
         self.shared.rejected.fetch_add(1, Relaxed);
+        self.meter(|meters| meters.rejected.with_label_values(&[reason]).inc());
+    }
+
+    /// One latency from the intended send.
+    pub fn latency(&self, latency: Duration) {
+        self.meter(|meters| meters.record(latency));
+    }
+
+    fn meter(&self, count: impl FnOnce(&Meters)) {
+        if let Some(meters) = &self.shared.meters {
+            count(meters);
+        }
     }
 
     /// One client begins to wait for money, until the guard is dropped.
@@ -63,14 +103,17 @@ impl Progress {
         Waiting(self.clone())
     }
 
-    fn line(&self, elapsed: Duration) -> String {
+    fn line(&self) -> String {
         let shared = &self.shared;
-        let label = shared.label.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut line = shared.label.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let planned = shared.planned.load(Relaxed);
         let (accepted, rejected) = (shared.accepted.load(Relaxed), shared.rejected.load(Relaxed));
-        let mut line = format!("[{:>4} s] {label}", elapsed.as_secs());
         if planned > 0 {
-            let _ = write!(line, " | {}/{planned} answered", accepted + rejected);
+            let _ = write!(line, " | {accepted} accepted of {planned}");
+        }
+        let committed = shared.committed.load(Relaxed);
+        if committed > 0 {
+            let _ = write!(line, ", {committed} committed");
         }
         if rejected > 0 {
             let _ = write!(line, ", {rejected} refused");
@@ -93,9 +136,10 @@ impl Drop for Waiting {
     }
 }
 
-/// The line on the terminal; dropping it clears the line.
+/// The bar on the terminal; dropping it clears the line.
 #[derive(Debug)]
 pub struct ProgressLine {
+    bar: Option<ProgressBar>,
     task: Option<tokio::task::JoinHandle<()>>,
 }
 
@@ -103,44 +147,50 @@ impl Drop for ProgressLine {
     fn drop(&mut self) {
         if let Some(task) = self.task.take() {
             task.abort();
-            write("\r\x1b[K");
+        }
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
         }
     }
 }
 
-async fn show(progress: Progress) {
-    let started = Instant::now();
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("[{elapsed_precise}] {bar:24} {wide_msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+async fn show(progress: Progress, bar: ProgressBar) {
     let mut tick = tokio::time::interval(PERIOD);
     loop {
         tick.tick().await;
-        write(&format!("\r{}\x1b[K", progress.line(started.elapsed())));
+        let shared = &progress.shared;
+        bar.set_length(shared.planned.load(Relaxed).max(1));
+        bar.set_position(shared.accepted.load(Relaxed) + shared.rejected.load(Relaxed));
+        bar.set_message(progress.line());
+        bar.tick();
     }
-}
-
-/// A terminal that is gone is no reason to stop measuring.
-fn write(text: &str) {
-    let mut stderr = std::io::stderr().lock();
-    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
 }
 
 #[cfg(test)]
 mod tests {
     use super::Progress;
-    use std::time::Duration;
 
     #[test]
     fn the_line_says_what_was_counted() {
         let progress = Progress::default();
         progress.label("starting 5 nodes");
-        assert_eq!(progress.line(Duration::from_secs(2)), "[   2 s] starting 5 nodes");
+        assert_eq!(progress.line(), "starting 5 nodes");
         progress.begin("5 nodes", 10);
         progress.accepted();
-        progress.rejected();
+        progress.committed();
+        progress.rejected("pool_full");
         let waiting = progress.wait_for_money();
-        let line = progress.line(Duration::ZERO);
-        assert_eq!(line, "[   0 s] 5 nodes | 2/10 answered, 1 refused, 1 waiting for money");
+        assert_eq!(progress.line(), "5 nodes | 1 accepted of 10, 1 committed, 1 refused, 1 waiting for money");
         drop(waiting);
         progress.begin("10 nodes", 20);
-        assert_eq!(progress.line(Duration::ZERO), "[   0 s] 10 nodes | 0/20 answered");
+        assert_eq!(progress.line(), "10 nodes | 0 accepted of 20");
     }
 }

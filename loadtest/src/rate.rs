@@ -80,6 +80,7 @@ pub async fn offer(
         while let Some(finished) = flight.try_join_next() {
             hits.push(finished.map_err(defect)?);
         }
+        progress.offered(1);
         if flight.len() >= MAX_IN_FLIGHT {
             not_sent += 1;
             continue;
@@ -114,9 +115,15 @@ async fn hit(member: Member, payment: Payment, due: Instant, progress: Progress)
         },
         Err(error) => Err(reason(&error)),
     };
-    match outcome {
-        Ok(_) => progress.accepted(),
-        Err(_) => progress.rejected(),
+    match &outcome {
+        Ok((_, status)) => {
+            progress.accepted();
+            if *status == TransactionStatus::Committed {
+                progress.committed();
+                progress.latency(latency);
+            }
+        }
+        Err(reason) => progress.rejected(reason),
     }
     Hit { outcome, latency, send_delay }
 }
@@ -138,7 +145,18 @@ fn evaluate(offer: Offer, not_sent: u64, hits: Vec<Hit>, elapsed: Duration) -> O
             Err(reason) => *rejected.entry(reason).or_default() += 1,
         }
     }
-    let rate = Rate {
+    let accepted = committed.len() as u64 + undecided;
+    let sent = offer.planned() - not_sent;
+    let mut rate = Rate {
+        batch: 1,
+        signing_seconds: 0.0,
+        sent,
+        accepted,
+        repeated: 0,
+        sent_per_second: per_second(sent, offer.length),
+        accepted_per_second: per_second(accepted, elapsed.max(offer.length)),
+        admission: Latencies::new().percentiles(),
+        kept_up: false,
         offered_per_second: offer.per_second,
         seconds: offer.length.as_secs_f64(),
         planned: offer.planned(),
@@ -146,10 +164,11 @@ fn evaluate(offer: Offer, not_sent: u64, hits: Vec<Hit>, elapsed: Duration) -> O
         committed: committed.len() as u64,
         undecided,
         rejected,
-        committed_per_second: per_second(committed.len() as u64, elapsed),
+        committed_per_second: per_second(committed.len() as u64, elapsed.max(offer.length)),
         finality: finality.percentiles(),
         send_delay: send_delay.percentiles(),
     };
+    rate.kept_up = crate::signed::keeps_up(&rate);
     Offered { rate, committed }
 }
 

@@ -5,7 +5,7 @@ use crate::error::LoadError;
 use crate::fire::{ClientLog, Plan, Policy, fire};
 use crate::network::{Member, Network};
 use crate::progress::Progress;
-use crate::report::schema::{BlockTime, ClientLoad, Load, Run, Throughput};
+use crate::report::schema::{BlockTime, ClientLoad, FailedNode, Load, Run, Throughput};
 use crate::stats::{Latencies, block_interval, client_throughput, count_f64, mean, millis, per_second};
 use blockchat_client::api::TransactionStatus;
 use blockchat_ledger::{Amount, Hash};
@@ -41,6 +41,9 @@ pub async fn measure(
     let stakes = network.stakes().await?;
     let start_height = height(network.members.first()).await?;
     let logs = fire(plans, policy, progress).await?;
+    let failed_nodes = failed_nodes(&logs);
+    let network = &network.without(&failed_nodes)?;
+    let logs = redirected(logs, network);
     progress.label("waiting until everything is committed");
     let last_commit = settle(&logs).await?;
     progress.label("reading the chain of every node");
@@ -51,12 +54,30 @@ pub async fn measure(
     for (member, id) in missing {
         match dropped_reason(member, &id).await {
             Some(reason) => *load.dropped.entry(reason).or_default() += 1,
+            None if failed_nodes.iter().any(|failed| failed.node == member.id) => {
+                *load.dropped.entry("node_failed".to_owned()).or_default() += 1;
+            }
             None => load.lost += 1,
         }
     }
     let problems = problems(&load, &ledger);
-    let run = Run { load: Some(load), chain: Some(ledger.check.clone()), problems, ..Run::default() };
+    let run = Run { load: Some(load), chain: Some(ledger.check.clone()), failed_nodes, problems, ..Run::default() };
     Ok(Fired { run, ledger, start_height })
+}
+
+fn failed_nodes(logs: &[ClientLog]) -> Vec<FailedNode> {
+    let failed = |log: &ClientLog| Some(FailedNode { node: log.member.id, error: log.failed.clone()? });
+    logs.iter().filter_map(failed).collect()
+}
+
+/// What a failed node had accepted is asked of another one, under the failed one's id.
+fn redirected(mut logs: Vec<ClientLog>, network: &Network) -> Vec<ClientLog> {
+    for log in logs.iter_mut().filter(|log| log.failed.is_some()) {
+        if let Some(other) = network.members.first() {
+            log.member.client = other.client.clone();
+        }
+    }
+    logs
 }
 
 async fn height(member: Option<&Member>) -> Result<u64, LoadError> {

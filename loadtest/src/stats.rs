@@ -15,6 +15,7 @@
 //! counted, as its `get_metrics` reports it) when that client is done; the mean over the clients.
 
 use hdrhistogram::Histogram;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -62,8 +63,40 @@ pub fn median(values: &[f64]) -> f64 {
     }
 }
 
+/// Mean and spread of one figure over several runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Spread {
+    /// Runs that have this figure.
+    pub count: u64,
+    /// Arithmetic mean.
+    pub mean: f64,
+    /// Standard deviation of the sample (divisor n - 1); 0 for one run.
+    pub sd: f64,
+    /// The smallest.
+    pub min: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+impl Spread {
+    /// Of these values; `None` of nothing.
+    pub fn of(values: &[f64]) -> Option<Self> {
+        let (first, count) = (*values.first()?, values.len() as u64);
+        let mean = mean(values);
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        let sd = if count > 1 { (squares / count_f64(count - 1)).sqrt() } else { 0.0 };
+        let fold = |pick: fn(f64, f64) -> f64| values.iter().copied().fold(first, pick);
+        Some(Self { count, mean, sd, min: fold(f64::min), max: fold(f64::max) })
+    }
+
+    /// Whether two ranges have a value in common.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.min <= other.max && other.min <= self.max
+    }
+}
+
 /// Committed block interval, milliseconds.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BlockInterval {
     /// How many intervals: one less than blocks.
     pub count: u64,
@@ -144,13 +177,14 @@ impl Latencies {
             p90_ms: at(0.90),
             p95_ms: at(0.95),
             p99_ms: at(0.99),
+            p999_ms: at(0.999),
             max_ms: at(1.0),
         }
     }
 }
 
 /// A distribution of latencies, milliseconds.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Percentiles {
     /// How many were measured.
     pub count: u64,
@@ -164,6 +198,8 @@ pub struct Percentiles {
     pub p95_ms: f64,
     /// 99 %.
     pub p99_ms: f64,
+    /// 99.9 %.
+    pub p999_ms: f64,
     /// The longest.
     pub max_ms: f64,
 }
@@ -207,6 +243,16 @@ fn binomial_log_masses(trials: u64, probability: f64) -> impl Iterator<Item = (u
 #[allow(clippy::float_cmp, reason = "the worked examples are exact in binary")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spread_over_runs() {
+        let spread = Spread::of(&[2.0, 4.0, 6.0]).unwrap();
+        assert_eq!((spread.count, spread.mean, spread.sd, spread.min, spread.max), (3, 4.0, 2.0, 2.0, 6.0));
+        assert_eq!(Spread::of(&[5.0]).unwrap().sd, 0.0);
+        assert_eq!(Spread::of(&[]), None);
+        let other = |values: &[f64]| Spread::of(values).unwrap();
+        assert!(spread.overlaps(&other(&[6.0, 9.0])) && !spread.overlaps(&other(&[6.5])));
+    }
 
     #[test]
     fn client_throughput_by_the_originals_definition() {

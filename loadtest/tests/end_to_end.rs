@@ -6,6 +6,7 @@ use blockchat_loadtest::fire::{self, Policy, WhenBroke};
 use blockchat_loadtest::network::Network;
 use blockchat_loadtest::progress::Progress;
 use blockchat_loadtest::report::schema::{Load, Report, Run};
+use blockchat_loadtest::run::measure;
 use fake::{Fake, Fault, Setup};
 use std::path::Path;
 use std::process::{Output, Stdio};
@@ -163,7 +164,7 @@ async fn lost_answers_and_requests_are_repeated_under_the_same_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_is_gone_ends_the_run() {
+async fn a_node_that_is_gone_is_reported_and_the_others_go_on() {
     let faults = vec![(1, vec![Some(Fault::LoseRequest); 1_000])];
     let fake = Fake::start(Setup { faults, ..Setup::default() }).await;
     let folder = files(&[&lines(1, 4), &lines(2, 40), &lines(0, 4)]);
@@ -171,11 +172,26 @@ async fn a_node_that_is_gone_ends_the_run() {
     let network = Network::connect(&fake.urls, &blockchat_client::Options::default()).await.unwrap();
     let bound = Duration::from_millis(300);
     let policy = Policy { when_broke: WhenBroke::Fail, patience: bound, retry_bound: bound, gone_bound: bound };
-    let started = Instant::now();
-    let error = fire::fire(fire::plan(&network, &lines), policy, &Progress::default()).await.unwrap_err();
-    assert_eq!(error.exit_code(), 69, "{error}");
-    assert!(error.to_string().contains("sending line 1 of node 1"), "{error}");
-    assert!(started.elapsed() < Duration::from_secs(5), "one line is tried, not forty");
+    let plans = fire::plan(&network, &lines);
+    let run = measure(&network, plans, policy, &Progress::default()).await.unwrap().run;
+    assert_eq!(run.failed_nodes.len(), 1);
+    assert_eq!(run.failed_nodes[0].node, 1);
+    assert!(run.failed_nodes[0].error.starts_with("sending line 1"), "{:?}", run.failed_nodes);
+    let load = run.load.unwrap();
+    assert_eq!((load.attempted, load.accepted, load.committed), (9, 8, 8), "one line is tried, not forty");
+    assert!(run.problems.is_empty(), "{:?}", run.problems);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_fails_in_the_middle_has_its_exit_code() {
+    let faults = vec![(1, vec![Some(Fault::LoseRequest); 100_000])];
+    let fake = Fake::start(Setup { faults, ..Setup::default() }).await;
+    let folder = files(&[&lines(1, 4), &lines(2, 4), &lines(0, 4)]);
+    let (code, said, report) = fire(&fake, folder.path(), &[]).await;
+    assert_eq!(code, 69, "{said}");
+    assert!(said.contains("node 1 failed: sending line 1"), "{said}");
+    assert!(report.complete);
+    assert_eq!(only_run(&report).1.committed, 8);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -256,7 +272,7 @@ async fn a_fixed_rate_measures_finality_from_the_intended_send() {
     let folder = files(&[]);
     let nodes = fake.urls.join(",");
     let output = folder.path().join("report");
-    let arguments = ["rate", "--nodes", &nodes, "--rate", "100", "--seconds", "1", "--output"];
+    let arguments = ["rate", "--nodes", &nodes, "--rate", "100", "--seconds", "1", "--signer", "node", "--output"];
     let finished = program(&[&arguments, &[output.to_str().unwrap()][..]].concat()).await;
     assert_eq!(finished.status.code(), Some(0), "{finished:?}");
     let report = read_report(folder.path());
@@ -268,4 +284,57 @@ async fn a_fixed_rate_measures_finality_from_the_intended_send() {
     assert!(rate.finality.p50_ms >= rate.send_delay.p50_ms);
     let world = fake.world();
     assert_eq!(world.sent.iter().map(Vec::len).collect::<Vec<_>>(), [34, 33, 33], "in turn over the nodes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unwritable_output_is_refused_before_anything_is_sent() {
+    let fake = Fake::start(Setup::default()).await;
+    let folder = files(&["id1 x\n", "id2 x\n", "id0 x\n"]);
+    let (nodes, input) = (fake.urls.join(","), folder.path().to_str().unwrap());
+    // A file where the folder should be: refused for root too.
+    let output = folder.path().join("trans0.txt/report");
+    let output = output.to_str().unwrap();
+    let fire = ["fire", "--nodes", &nodes, "--input", input, "--stake", "10", "--output", output];
+    let rate = ["rate", "--nodes", &nodes, "--rate", "10", "--stake", "10", "--output", output];
+    for arguments in [&fire[..], &rate[..]] {
+        let finished = program(arguments).await;
+        assert_eq!(finished.status.code(), Some(1));
+        let said = String::from_utf8(finished.stderr).unwrap();
+        assert!(said.contains("trans0.txt"), "{said}");
+    }
+    let world = fake.world();
+    assert!(world.requests.is_empty() && world.sent.iter().all(Vec::is_empty));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_values_of_rate_reproduce_and_compare_have_their_exit_codes() {
+    let usage = [
+        "rate --nodes http://127.0.0.1:1",
+        "rate --nodes http://127.0.0.1:1 --rate 0",
+        "rate --nodes http://127.0.0.1:1 --rate 5 --steps 1,2",
+        "rate --nodes http://127.0.0.1:1 --steps 1,x",
+        "rate --nodes http://127.0.0.1:1 --rate 5 --batch 0",
+        "rate --nodes http://127.0.0.1:1 --rate 5 --batch 10001",
+        "rate --nodes http://127.0.0.1:1 --rate 5 --wallets 0",
+        "rate --nodes http://127.0.0.1:1 --rate 5 --signer me",
+        "rate --nodes http://127.0.0.1:1 --rate 5 --signer node --saturate",
+        "rate --nodes http://127.0.0.1:1 --rate 5 --metrics-listen here",
+        "rate --nodes http://127.0.0.1:1 --rate 5 --metrics-listen 192.0.2.1:9464",
+        "reproduce --saturation --saturation-from -1",
+        "reproduce --saturation --step-seconds 0",
+        "reproduce --runs 0",
+        "reproduce --node-binary /nonexistent",
+        "compare one",
+    ];
+    for line in usage {
+        let finished = program(&line.split(' ').collect::<Vec<_>>()).await;
+        assert_eq!(finished.status.code(), Some(64), "{line}: {finished:?}");
+        assert!(!finished.stderr.is_empty());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("report.json"), "{\"schema_version\": 99}").unwrap();
+    let path = folder.path().to_str().unwrap();
+    let finished = program(&["compare", path, path]).await;
+    assert_eq!(finished.status.code(), Some(65));
+    assert!(String::from_utf8(finished.stderr).unwrap().contains("schema_version 99"));
 }

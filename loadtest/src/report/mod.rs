@@ -1,10 +1,17 @@
 //! What a run leaves: `report.json` for programs, `report.md` and tables on stdout for people.
 
+pub mod compare;
+pub mod figures;
+pub mod html;
+pub mod plots;
 pub mod schema;
+pub mod schema_file;
 pub mod tables;
 
 use crate::environment::Environment;
 use crate::error::{LoadError, io_error};
+use crate::network::describe;
+use figures::figures;
 use schema::{Part, Report, SCHEMA_VERSION};
 use std::path::{Path, PathBuf};
 
@@ -29,6 +36,7 @@ impl Reporter {
             schema_version: SCHEMA_VERSION,
             command: command.to_owned(),
             started_at: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            arguments: std::env::args().skip(1).collect(),
             environment,
             node_version: String::new(),
             complete: false,
@@ -43,8 +51,9 @@ impl Reporter {
     ///
     /// # Errors
     /// The report cannot be written.
-    pub fn add(&mut self, part: Part, node_version: &str) -> Result<(), LoadError> {
+    pub fn add(&mut self, mut part: Part, node_version: &str) -> Result<(), LoadError> {
         node_version.clone_into(&mut self.report.node_version);
+        part.figures = figures(&part.runs);
         self.report.parts.push(part);
         self.write()
     }
@@ -59,7 +68,12 @@ impl Reporter {
         println!("{}", tables::text(&self.report));
         println!("Report: {}", self.directory.join("report.json").display());
         let problems = self.problems();
-        if problems.is_empty() { Ok(()) } else { Err(LoadError::Failed(problems.join("\n"))) }
+        if !problems.is_empty() {
+            return Err(LoadError::Failed(problems.join("\n")));
+        }
+        let runs = self.report.parts.iter().flat_map(|part| &part.runs);
+        let failed: Vec<_> = runs.flat_map(|run| run.failed_nodes.clone()).collect();
+        if failed.is_empty() { Ok(()) } else { Err(LoadError::NodesFailed(describe(&failed))) }
     }
 
     /// Everything that is wrong in any run so far.
@@ -75,7 +89,11 @@ impl Reporter {
     fn write(&self) -> Result<(), LoadError> {
         let json = serde_json::to_string_pretty(&self.report).map_err(|error| LoadError::Failed(error.to_string()))?;
         replace(&self.directory.join("report.json"), &(json + "\n"))?;
-        replace(&self.directory.join("report.md"), &tables::markdown(&self.report))
+        replace(&self.directory.join("report.md"), &tables::markdown(&self.report))?;
+        for plot in plots::plots(&self.report) {
+            replace(&self.directory.join(format!("{}.svg", plot.name)), &plot.file())?;
+        }
+        replace(&self.directory.join("report.html"), &html::page(&self.report))
     }
 }
 
@@ -100,6 +118,7 @@ mod tests {
             experiment: Experiment::Matrix,
             nodes: 5,
             capacity: 10,
+            figures: BTreeMap::new(),
             money: Money::Funded,
             endowment: "100000".parse().unwrap(),
             node_settings: BTreeMap::new(),
@@ -126,7 +145,10 @@ mod tests {
         let markdown = std::fs::read_to_string(folder.join("report.md")).unwrap();
         assert!(markdown.contains("insufficient_balance 3"), "{markdown}");
         let names: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(names.len(), 2, "no temporary file stays: {names:?}");
+        assert!(
+            !names.iter().any(|name| name.to_string_lossy().ends_with("partial")),
+            "no temporary file stays: {names:?}"
+        );
     }
 
     #[test]

@@ -6,16 +6,17 @@
 
 use crate::chain::ChainCheck;
 use crate::environment::Environment;
-use crate::stats::{BlockInterval, Percentiles};
+use crate::stats::{BlockInterval, Percentiles, Spread};
 use blockchat_ledger::Amount;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Version of this form.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// The whole report.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
@@ -23,6 +24,8 @@ pub struct Report {
     pub command: String,
     /// When the run started, RFC 3339, UTC.
     pub started_at: String,
+    /// The arguments with which the generator was called.
+    pub arguments: Vec<String>,
     /// Machine and build.
     pub environment: Environment,
     /// Version that the nodes tell.
@@ -34,8 +37,10 @@ pub struct Report {
 }
 
 /// One experiment with one set of parameters.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Part {
+    /// Mean and spread of the main figures over the runs, by name; see `docs/load.md`.
+    pub figures: BTreeMap<String, Spread>,
     /// Which experiment.
     pub experiment: Experiment,
     /// Number of members.
@@ -45,6 +50,7 @@ pub struct Part {
     /// Where the money comes from.
     pub money: Money,
     /// BCC each member starts with.
+    #[schemars(with = "String")]
     pub endowment: Amount,
     /// Further settings of the nodes, by name, that were not the defaults.
     pub node_settings: BTreeMap<String, String>,
@@ -53,7 +59,7 @@ pub struct Part {
 }
 
 /// The experiments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Experiment {
     /// Transaction files against a network that was there already.
@@ -64,6 +70,8 @@ pub enum Experiment {
     Matrix,
     /// The course's fairness experiment: one stake of 100 among stakes of 10.
     Fairness,
+    /// Steps of a load signed ahead of time, until the network does not keep up.
+    Saturation,
     /// A fixed rate; latency to commit.
     Finality,
     /// A fixed rate while one validator is killed.
@@ -71,7 +79,7 @@ pub enum Experiment {
 }
 
 /// Where a run's money comes from. Results with different money are never compared with each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Money {
     /// The assignment's endowment of 1000 BCC: files cost more than that, so clients live on fees and may be broke.
@@ -83,7 +91,7 @@ pub enum Money {
 }
 
 /// One repetition.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
     /// How the nodes came up, if they were started here.
     pub startup: Option<Startup>,
@@ -93,16 +101,21 @@ pub struct Run {
     pub fairness: Option<Fairness>,
     /// A fixed rate.
     pub rate: Option<Rate>,
+    /// Steps of a load signed ahead of time.
+    pub saturation: Option<Saturation>,
     /// A killed validator.
     pub kill: Option<Kill>,
     /// The check of the ledger at the end.
     pub chain: Option<ChainCheck>,
+    /// Nodes that failed in the middle; the rest went on, and the check is about those.
+    #[serde(default)]
+    pub failed_nodes: Vec<FailedNode>,
     /// Why this run failed; empty if it did not.
     pub problems: Vec<String>,
 }
 
 /// How nodes came up; from the start of the first process.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Startup {
     /// Until the first block after genesis was seen.
     pub first_commit_ms: f64,
@@ -113,7 +126,7 @@ pub struct Startup {
 }
 
 /// A closed load: one request in flight for each node.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Load {
     /// Lines sent.
     pub attempted: u64,
@@ -144,13 +157,14 @@ pub struct Load {
     /// Response times of accepted requests.
     pub response: Percentiles,
     /// Stakes during the run, by node id.
+    #[schemars(with = "BTreeMap<u16, String>")]
     pub stakes: BTreeMap<u16, Amount>,
     /// Each client.
     pub clients: Vec<ClientLoad>,
 }
 
 /// The two throughputs, transactions a second.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Throughput {
     /// Committed transactions from first send to last commit.
     pub committed_per_second: f64,
@@ -159,7 +173,7 @@ pub struct Throughput {
 }
 
 /// The two block times.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BlockTime {
     /// Blocks that hold transactions of the run.
     pub blocks: u64,
@@ -170,7 +184,7 @@ pub struct BlockTime {
 }
 
 /// One client of a closed load.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientLoad {
     /// The node it talked to.
     pub node: u16,
@@ -189,11 +203,12 @@ pub struct ClientLoad {
     /// Response times by that.
     pub block_time_ms: f64,
     /// Balance of its node at the end, if the supply could be added up.
+    #[schemars(with = "Option<String>")]
     pub balance: Option<Amount>,
 }
 
 /// Stakes against blocks and fees.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Fairness {
     /// Blocks minted during the run.
     pub blocks: u64,
@@ -202,11 +217,12 @@ pub struct Fairness {
 }
 
 /// One member's share.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Share {
     /// The member.
     pub node: u16,
     /// Its stake.
+    #[schemars(with = "String")]
     pub stake: Amount,
     /// Its share in all stakes: the probability that a block is its.
     pub expected_share: f64,
@@ -217,28 +233,48 @@ pub struct Share {
     /// The same: highest count.
     pub wins_high: u64,
     /// Fees of those blocks.
+    #[schemars(with = "String")]
     pub fees: Amount,
     /// Balance at the end.
+    #[schemars(with = "Option<String>")]
     pub balance: Option<Amount>,
 }
 
 /// An open load at a fixed rate.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rate {
     /// Requests a second that were meant to be sent.
     pub offered_per_second: f64,
     /// Length of the load.
     pub seconds: f64,
-    /// Requests meant to be sent.
+    /// Transactions in a request.
+    pub batch: u64,
+    /// Time that signing took before the clock started; 0 where the nodes sign.
+    pub signing_seconds: f64,
+    /// Transactions meant to be sent.
     pub planned: u64,
-    /// Of these, not sent because too many were still unanswered.
+    /// Of these, sent at least once.
+    pub sent: u64,
+    /// Not sent: the time was over, or too many were still unanswered.
     pub not_sent: u64,
-    /// Answered as committed.
+    /// Accepted by a node.
+    pub accepted: u64,
+    /// Seen committed.
     pub committed: u64,
     /// Accepted, but neither committed nor refused when the node's or the client's bound passed.
     pub undecided: u64,
     /// Refused or dropped, by code.
     pub rejected: BTreeMap<String, u64>,
+    /// Requests repeated because no answer came or the node asked to come later.
+    pub repeated: u64,
+    /// Sent transactions by the length of the load, or by the time to the last send if that was later.
+    pub sent_per_second: f64,
+    /// Accepted transactions by the same time.
+    pub accepted_per_second: f64,
+    /// From the moment a request was meant to be sent to the answer that it is accepted; only where the load is signed ahead.
+    pub admission: Percentiles,
+    /// Whether what was offered was also sent, accepted (95 % of the rate) and committed (90 %).
+    pub kept_up: bool,
     /// Committed transactions by the time from the first intended send to the last answer.
     pub committed_per_second: f64,
     /// From the moment a request was meant to be sent to the answer that it is committed.
@@ -248,8 +284,30 @@ pub struct Rate {
     pub send_delay: Percentiles,
 }
 
+/// A load signed ahead of time, in steps.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Saturation {
+    /// The steps, in order.
+    pub steps: Vec<Rate>,
+    /// The highest offered rate, transactions a second, at which the network kept up.
+    pub keeps_up_to: Option<f64>,
+    /// The lowest at which it did not.
+    pub falls_behind_at: Option<f64>,
+    /// The most transactions a second that were committed in any step.
+    pub most_committed_per_second: f64,
+}
+
+/// A node that answered nothing any more in the middle of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FailedNode {
+    /// The node.
+    pub node: u16,
+    /// What the generator saw.
+    pub error: String,
+}
+
 /// What a killed validator did to the chain.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Kill {
     /// The node that was killed; it was not a target of requests.
     pub victim: u16,

@@ -1,17 +1,20 @@
 //! The report for people: the same tables as text and as Markdown.
 
+use super::compare::spread;
+use super::figures::figures;
 use super::schema::{Experiment, Load, Money, Part, Report, Run};
 use crate::stats::median;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-const NOTES: &str = "\
+/// The definitions, below the tables.
+pub const NOTES: &str = "\
 Committed tx/s: transactions in committed blocks, from the first send to the last commit seen. \
 Client tx/s (the original tester's): accepted requests by the sum of their response times, summed over clients; it says \
 how fast nodes accept. Block interval: between timestamps of the blocks that hold the run's transactions. Client block: \
-the original's, a client's response times by the blocks of the chain. Several runs of a cell: the median of each \
-column, sums of counts.";
+the original's, a client's response times by the blocks of the chain. Several runs of a cell: mean ± standard \
+deviation (smallest-largest); of response times the median, of counts the sum.";
 
 /// Tables for a terminal.
 pub fn text(report: &Report) -> String {
@@ -34,7 +37,8 @@ pub fn part_name(part: &Part) -> String {
     format!("{}, {} nodes, capacity {}, {}", experiment(part.experiment), part.nodes, part.capacity, money(part.money))
 }
 
-fn machine(report: &Report) -> String {
+/// Machine and build, in a line.
+pub fn machine(report: &Report) -> String {
     let environment = &report.environment;
     let unknown = || "unknown".to_owned();
     let debug = if environment.debug_build { " (debug build: not a measurement)" } else { "" };
@@ -54,12 +58,17 @@ fn machine(report: &Report) -> String {
 
 fn render(report: &Report, title: impl Fn(&str) -> String, preset: &str) -> String {
     let mut out = String::new();
-    let mut section = |name: &str, table: Option<Table>| {
-        if let Some(mut table) = table {
-            table.load_preset(preset).set_content_arrangement(ContentArrangement::Disabled);
-            let _ = writeln!(out, "{}{table}", title(name));
-        }
-    };
+    for (name, mut table) in sections(report) {
+        table.load_preset(preset).set_content_arrangement(ContentArrangement::Disabled);
+        let _ = writeln!(out, "{}{table}", title(&name));
+    }
+    out
+}
+
+/// All tables with their titles.
+pub fn sections(report: &Report) -> Vec<(String, Table)> {
+    let mut found = Vec::new();
+    let mut section = |name: &str, table: Option<Table>| found.extend(table.map(|table| (name.to_owned(), table)));
     for kind in [Experiment::Fire, Experiment::Matrix, Experiment::Fairness] {
         for purse in [Money::Funded, Money::Assignment, Money::Given] {
             let parts: Vec<&Part> =
@@ -73,9 +82,10 @@ fn render(report: &Report, title: impl Fn(&str) -> String, preset: &str) -> Stri
         }
     }
     section("Fixed rate", rate_table(&report.parts));
+    section("Load signed ahead, in steps", steps_table(&report.parts));
     section("A validator killed", kill_table(&report.parts));
     section("Start of the nodes", startup_table(&report.parts));
-    out
+    found
 }
 
 fn experiment(kind: Experiment) -> &'static str {
@@ -85,6 +95,7 @@ fn experiment(kind: Experiment) -> &'static str {
         Experiment::Matrix => "Experiment",
         Experiment::Fairness => "Fairness",
         Experiment::Finality => "Finality",
+        Experiment::Saturation => "Saturation",
         Experiment::KillValidator => "A validator killed",
     }
 }
@@ -126,20 +137,19 @@ fn verdict<'a>(runs: impl IntoIterator<Item = &'a Run>) -> String {
 fn load_table(parts: &[&Part]) -> Option<Table> {
     let rows = parts.iter().map(|part| (*part, loads(part))).filter(|(_, loads)| !loads.is_empty());
     let row = |(part, loads): (&Part, Vec<&Load>)| {
-        let interval = |figure: fn(&crate::stats::BlockInterval) -> f64| {
-            format!("{:.1}", med(&loads, |load| figure(&load.block_time.committed_interval)))
-        };
+        let figures = figures(&part.runs);
+        let figure = |name: &str| figures.get(name).map_or_else(String::new, spread);
         vec![
             part.nodes.to_string(),
             part.capacity.to_string(),
-            part.runs.len().to_string(),
-            format!("{:.0}", med(&loads, |load| load.throughput.committed_per_second)),
-            format!("{:.0}", med(&loads, |load| load.throughput.client_per_second)),
-            interval(|interval| interval.mean_ms),
-            interval(|interval| interval.p50_ms),
-            interval(|interval| interval.p95_ms),
-            format!("{:.1}", med(&loads, |load| load.block_time.client_ms)),
-            format!("{:.1}", med(&loads, |load| load.waiting_for_money_seconds)),
+            loads.len().to_string(),
+            figure("committed_per_second"),
+            figure("client_per_second"),
+            figure("block_interval_mean_ms"),
+            figure("block_interval_p50_ms"),
+            figure("block_interval_p95_ms"),
+            figure("client_block_ms"),
+            figure("waiting_for_money_seconds"),
             verdict(&part.runs),
         ]
     };
@@ -265,6 +275,49 @@ fn rate_table(parts: &[Part]) -> Option<Table> {
     table(&header, rows.collect())
 }
 
+fn steps_table(parts: &[Part]) -> Option<Table> {
+    let runs = parts.iter().flat_map(|part| part.runs.iter().map(move |run| (part, run)));
+    let steps = runs.filter_map(|(part, run)| Some((part, run, run.saturation.as_ref()?)));
+    let rows = steps.flat_map(|(part, run, saturation)| {
+        saturation.steps.iter().map(move |step| {
+            let rejected = step.rejected.iter().map(|(reason, count)| (reason.as_str(), *count)).collect();
+            let mut row = vec![part.nodes.to_string(), part.capacity.to_string(), step.batch.to_string()];
+            let rates =
+                [step.offered_per_second, step.sent_per_second, step.accepted_per_second, step.committed_per_second];
+            row.extend(rates.map(|rate| format!("{rate:.0}")));
+            row.push(counts(&rejected));
+            row.push((step.undecided + step.not_sent).to_string());
+            let finality = &step.finality;
+            let columns = [finality.p50_ms, finality.p90_ms, finality.p99_ms, finality.p999_ms, finality.max_ms];
+            row.extend(columns.map(|ms| format!("{ms:.1}")));
+            row.push(format!("{:.1}", step.signing_seconds));
+            row.push(if step.kept_up { "yes" } else { "no" }.to_owned());
+            row.push(verdict([run]));
+            row
+        })
+    });
+    let header = [
+        "nodes",
+        "capacity",
+        "batch",
+        "offered tx/s",
+        "sent",
+        "accepted",
+        "committed",
+        "rejected",
+        "undecided or not sent",
+        "finality p50 ms",
+        "p90",
+        "p99",
+        "p99.9",
+        "max",
+        "signing s",
+        "kept up",
+        "ledger",
+    ];
+    table(&header, rows.collect())
+}
+
 fn kill_table(parts: &[Part]) -> Option<Table> {
     let kills = parts.iter().flat_map(|part| part.runs.iter().map(move |run| (part, run)));
     let rows = kills.filter_map(|(part, run)| {
@@ -318,64 +371,4 @@ fn startup_table(parts: &[Part]) -> Option<Table> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{markdown, text};
-    use crate::report::schema::*;
-
-    fn part(money: Money, committed_per_second: f64) -> Part {
-        let throughput = Throughput { committed_per_second, client_per_second: 5_000.0 };
-        let run = Run { load: Some(Load { throughput, ..Load::default() }), ..Run::default() };
-        Part {
-            experiment: Experiment::Matrix,
-            nodes: 5,
-            capacity: 20,
-            money,
-            endowment: "1000".parse().unwrap(),
-            node_settings: std::collections::BTreeMap::new(),
-            runs: vec![run],
-        }
-    }
-
-    fn report(parts: Vec<Part>) -> Report {
-        Report {
-            schema_version: SCHEMA_VERSION,
-            command: "reproduce".to_owned(),
-            started_at: "2024-05-21T10:00:00Z".to_owned(),
-            environment: crate::environment::Environment::default(),
-            node_version: "0.1.0".to_owned(),
-            complete: true,
-            parts,
-        }
-    }
-
-    #[test]
-    fn money_is_never_mixed_in_a_table() {
-        let report = report(vec![part(Money::Assignment, 111.0), part(Money::Funded, 222.0)]);
-        let markdown = markdown(&report);
-        let sections: Vec<&str> = markdown.split("\n## ").collect();
-        let with = |figure: &str| sections.iter().filter(|section| section.contains(figure)).collect::<Vec<_>>();
-        assert_eq!(with("111").len(), 1);
-        assert!(with("111")[0].starts_with("Experiment, the assignment's money"));
-        assert!(with("222")[0].starts_with("Experiment, funded"));
-        assert!(markdown.contains(" 222 |"), "{markdown}");
-        assert!(!markdown.contains("not complete"));
-    }
-
-    #[test]
-    fn several_runs_give_their_median_and_failures_are_seen() {
-        let mut three = part(Money::Funded, 100.0);
-        three.runs.extend(part(Money::Funded, 900.0).runs);
-        three.runs.extend(part(Money::Funded, 300.0).runs);
-        three.runs[1].problems.push("forked".to_owned());
-        let text = text(&report(vec![three]));
-        assert!(text.contains("300") && !text.contains("900"), "{text}");
-        assert!(text.contains("1 FAILED"), "{text}");
-    }
-
-    #[test]
-    fn both_throughputs_stand_beside_each_other() {
-        let text = text(&report(vec![part(Money::Funded, 222.0)]));
-        assert!(text.contains("committed tx/s") && text.contains("client tx/s"));
-        assert!(text.contains("222") && text.contains("5000"), "{text}");
-    }
-}
+mod tests;

@@ -14,6 +14,7 @@ use crate::progress::Progress;
 use crate::rate::{Offer, Offered};
 use crate::report::Reporter;
 use crate::report::schema::{Experiment, Money, Part, Run, Startup};
+use crate::signed::SignedLoad;
 use blockchat_ledger::Amount;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -51,6 +52,8 @@ pub struct Plan {
     pub settings: BTreeMap<String, String>,
     /// How clients behave.
     pub policy: Policy,
+    /// Steps of the saturation experiment.
+    pub signed: SignedLoad,
     /// Load of the experiments at a fixed rate.
     pub offer: Offer,
 }
@@ -91,6 +94,7 @@ pub async fn reproduce(plan: &Plan, output: Option<PathBuf>, progress: &Progress
             runs.push(started.measure(plan, &cell, &files).await?);
         }
         let part = Part {
+            figures: BTreeMap::new(),
             experiment: cell.experiment,
             nodes: cell.nodes,
             capacity: cell.capacity,
@@ -118,6 +122,11 @@ fn cells(plan: &Plan) -> Vec<Cell> {
         match experiment {
             Experiment::Fairness => {
                 cells.extend(plan.money.iter().map(|money| cell(Experiment::Fairness, 5, 5, *money)));
+            }
+            Experiment::Saturation => {
+                let mut cell = cell(Experiment::Saturation, 5, open::SATURATION_CAPACITY, Money::Assignment);
+                cell.settings.entry("MAX_BLOCK_WAIT".to_owned()).or_insert("100ms".to_owned());
+                cells.push(cell);
             }
             Experiment::Finality | Experiment::KillValidator => {
                 let mut cell = cell(*experiment, 5, open::capacity(*experiment), Money::Assignment);
@@ -184,19 +193,23 @@ impl<'a> Lab<'a> {
         let result = match cell.experiment {
             Experiment::Fairness => fairness::run(&mut self, plan, cell, files).await,
             Experiment::Finality => open::finality(&mut self, plan).await,
+            Experiment::Saturation => open::saturation(&self, plan).await,
             Experiment::KillValidator => open::kill_validator(&mut self, plan).await,
             _ => matrix::run(&mut self, plan, cell, files).await,
         };
         let mut run = match result {
             Ok(run) => run,
             Err(error) => {
-                self.cluster.check()?;
-                return Err(error);
+                // A node that has ended explains the error better than the error itself.
+                let problem = self.cluster.check().err().unwrap_or(error);
+                return Ok(failed(&problem));
             }
         };
         run.startup = Some(self.startup);
         self.progress.label(&format!("{}: stopping nodes", self.label));
-        self.cluster.stop().await?;
+        if let Err(error) = self.cluster.stop().await {
+            run.problems.push(error.to_string());
+        }
         Ok(run)
     }
 
@@ -206,6 +219,11 @@ impl<'a> Lab<'a> {
     }
 }
 
+/// A run that measured nothing; the other cells go on.
+fn failed(error: &LoadError) -> Run {
+    Run { problems: vec![error.to_string()], ..Run::default() }
+}
+
 /// Ends a load at a fixed rate: checks the ledger, and that everything answered as committed stands in it, once.
 ///
 /// # Errors
@@ -213,6 +231,14 @@ impl<'a> Lab<'a> {
 pub async fn conclude(network: &Network, offered: Offered) -> Result<Run, LoadError> {
     let committed = offered.committed.clone();
     open::conclude(network, offered, &committed).await
+}
+
+/// Ends a load that was signed ahead.
+///
+/// # Errors
+/// A node does not answer.
+pub async fn conclude_signed(network: &Network, result: crate::signed::SignedRun) -> Result<Run, LoadError> {
+    open::conclude_signed(network, result).await
 }
 
 /// The stake that members have who have no other.
@@ -246,6 +272,13 @@ mod tests {
                 patience: Duration::from_secs(1),
                 retry_bound: Duration::from_secs(1),
                 gone_bound: Duration::from_secs(1),
+            },
+            signed: crate::signed::SignedLoad {
+                rates: vec![100.0],
+                saturate: false,
+                length: Duration::from_secs(1),
+                batch: 1,
+                wallets_per_node: 1,
             },
             offer: Offer { per_second: 100.0, length: Duration::from_secs(1) },
         }

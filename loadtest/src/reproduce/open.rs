@@ -5,7 +5,8 @@ use crate::chain;
 use crate::error::LoadError;
 use crate::network::{Member, Network};
 use crate::rate::{Offer, Offered, offer};
-use crate::report::schema::{Experiment, Kill, Run};
+use crate::report::schema::{Experiment, FailedNode, Kill, Run};
+use crate::signed::SignedRun;
 use crate::stats::millis;
 use crate::watch::{HeightWatch, longest_gap};
 use blockchat_client::Client;
@@ -44,6 +45,30 @@ pub async fn finality(lab: &mut Lab<'_>, plan: &Plan) -> Result<Run, LoadError> 
     let offered = offer(&lab.network.members, nodes, plan.offer, lab.progress).await?;
     let committed = [warm.committed.as_slice(), &offered.committed].concat();
     conclude(&lab.network, offered, &committed).await
+}
+
+/// Capacity of the saturation experiment: blocks hold what a tenth of a second brings.
+pub const SATURATION_CAPACITY: u32 = 5_000;
+
+/// Steps of a client-signed load until the network does not keep up.
+pub async fn saturation(lab: &Lab<'_>, plan: &Plan) -> Result<Run, LoadError> {
+    lab.stake(&usual_stake()).await?;
+    let result = crate::signed::run(&lab.network, &plan.signed, lab.progress).await?;
+    conclude_signed(&lab.network, result).await
+}
+
+/// Checks that the nodes that are left agree, and that what they accepted was committed.
+pub async fn conclude_signed(network: &Network, result: SignedRun) -> Result<Run, LoadError> {
+    let failed = |(node, error): (&u16, &String)| FailedNode { node: *node, error: error.clone() };
+    let failed_nodes: Vec<FailedNode> = result.gone.iter().map(failed).collect();
+    let check = chain::read_tips(&network.without(&failed_nodes)?).await?;
+    let mut problems = check.problems.clone();
+    let undecided: u64 = result.saturation.steps.iter().map(|step| step.undecided).sum();
+    if undecided > 0 && failed_nodes.is_empty() {
+        problems.push(format!("{undecided} accepted transactions were not committed"));
+    }
+    let saturation = Some(result.saturation);
+    Ok(Run { saturation, chain: Some(check), failed_nodes, problems, ..Run::default() })
 }
 
 /// The chain's pauses when a validator dies under load.

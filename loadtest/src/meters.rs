@@ -1,0 +1,124 @@
+//! The generator's own figures while it runs, as Prometheus text on `--metrics-listen`.
+
+use crate::error::LoadError;
+use axum::Router;
+use axum::routing::get;
+use prometheus::{Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// Upper bounds of the latency histogram, seconds: from one answer on loopback to a network that hardly moves.
+const LATENCY_BUCKETS_SECONDS: [f64; 13] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
+
+/// Counters since the program started, over all parts of a run.
+#[derive(Clone, Debug)]
+pub struct Meters {
+    registry: Registry,
+    /// Transactions that were due to be sent.
+    pub offered: IntCounter,
+    /// Transactions that a node accepted.
+    pub accepted: IntCounter,
+    /// Transactions seen committed.
+    pub committed: IntCounter,
+    /// Transactions refused for good, by the node's code.
+    pub rejected: IntCounterVec,
+    /// From the intended send to the commit (with `fire`: to the acceptance), seconds.
+    pub latency: Histogram,
+}
+
+impl Meters {
+    /// All at zero.
+    ///
+    /// # Errors
+    /// Only a defect: two figures of one name.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let counter = |name: &str, help: &str| -> Result<IntCounter, prometheus::Error> {
+            let counter = IntCounter::new(name, help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok(counter)
+        };
+        let offered = counter("blockchat_loadtest_offered_total", "Transactions that were due to be sent.")?;
+        let accepted = counter("blockchat_loadtest_accepted_total", "Transactions that a node accepted.")?;
+        let committed = counter("blockchat_loadtest_committed_total", "Transactions seen committed.")?;
+        let help = "Transactions refused for good, by the node's code.";
+        let rejected = IntCounterVec::new(Opts::new("blockchat_loadtest_rejected_total", help), &["reason"])?;
+        registry.register(Box::new(rejected.clone()))?;
+        let help = "From the intended send to the commit; with fire, to the acceptance.";
+        let options = HistogramOpts::new("blockchat_loadtest_latency_seconds", help);
+        let latency = Histogram::with_opts(options.buckets(LATENCY_BUCKETS_SECONDS.to_vec()))?;
+        registry.register(Box::new(latency.clone()))?;
+        Ok(Self { registry, offered, accepted, committed, rejected, latency })
+    }
+
+    /// Adds one latency.
+    pub fn record(&self, latency: Duration) {
+        self.latency.observe(latency.as_secs_f64());
+    }
+
+    /// The Prometheus text.
+    pub fn text(&self) -> String {
+        let mut bytes = Vec::new();
+        // Writing to memory does not fail.
+        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Serves `GET /metrics` until the result is dropped.
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    pub async fn serve(&self, address: SocketAddr) -> Result<MetricsServer, LoadError> {
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|error| LoadError::Usage(format!("--metrics-listen {address}: {error}")))?;
+        let local = listener.local_addr().map_err(|error| LoadError::Usage(error.to_string()))?;
+        let meters = self.clone();
+        let answer = move || {
+            let text = meters.text();
+            async move { ([("content-type", "text/plain; version=0.0.4")], text) }
+        };
+        let router = Router::new().route("/metrics", get(answer));
+        let task = tokio::spawn(async move {
+            let _ = axum::serve(listener, router).await;
+        });
+        Ok(MetricsServer { address: local, task })
+    }
+}
+
+/// The listener of the metrics; it ends when this is dropped.
+#[derive(Debug)]
+pub struct MetricsServer {
+    /// Where it listens (the port, if 0 was asked for).
+    pub address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Drop for MetricsServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Meters;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn figures_are_served_as_prometheus_text() {
+        let meters = Meters::new().unwrap();
+        meters.offered.inc_by(3);
+        meters.rejected.with_label_values(&["pool_full"]).inc();
+        meters.record(Duration::from_millis(15));
+        let server = meters.serve("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let text = reqwest::get(format!("http://{}/metrics", server.address)).await.unwrap().text().await.unwrap();
+        assert!(text.contains("blockchat_loadtest_offered_total 3"), "{text}");
+        assert!(text.contains("blockchat_loadtest_rejected_total{reason=\"pool_full\"} 1"), "{text}");
+        assert!(text.contains("blockchat_loadtest_latency_seconds_bucket{le=\"0.02\"} 1"), "{text}");
+        let taken = meters.serve(server.address).await.unwrap_err();
+        assert_eq!(taken.exit_code(), 64);
+    }
+}
