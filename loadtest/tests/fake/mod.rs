@@ -245,7 +245,9 @@ async fn network(State(node): State<Node>) -> Json<Value> {
         "nodes": world.setup.nodes, "capacity": world.setup.capacity, "endowment": world.setup.endowment.to_string(),
         "ttl_blocks": 100, "coin_fee_percent": 3, "message_fee": "1",
     });
-    Json(json!({"chain_id": Hash::ZERO, "genesis_hash": Hash::ZERO, "parameters": parameters, "members": []}))
+    Json(
+        json!({"chain_id": Hash::ZERO, "genesis_hash": Hash::ZERO, "parameters": parameters, "members": [], "descriptor": ""}),
+    )
 }
 
 fn holdings(world: &World, id: u16) -> Value {
