@@ -17,6 +17,7 @@ mod load;
 mod node;
 mod ports;
 mod program;
+mod shell;
 mod wait;
 
 pub use binaries::binary;
@@ -28,4 +29,5 @@ pub use http::Answer;
 pub use load::{Load, Sent, assert_exactly_once};
 pub use node::Node;
 pub use program::{Finished, Program};
+pub use shell::{Ran, Shell};
 pub use wait::{LONG, SHORT, eventually};

@@ -99,6 +99,12 @@ pub async fn stake(session: &Session, amount: &str) -> Result<(), Failure> {
 /// What a payment would cost and leave; refuses what can't be paid.
 pub async fn preview(session: &Session, payment: &Payment) -> Result<String, Failure> {
     let network = session.network().await?;
+    if let Ok(id) = payment.recipient.parse::<u16>()
+        && network.members.iter().all(|member| member.id != id)
+    {
+        let last = network.members.len().saturating_sub(1);
+        return Err(Failure::new(EXIT_REFUSED, format!("there is no node {id}: ids go from 0 to {last}")));
+    }
     let balance = session.account().await?.pending.balance;
     let too_much = || Failure::new(EXIT_REFUSED, "the cost is larger than any balance can be");
     let cost = payment.cost(&network).ok_or_else(too_much)?;
