@@ -16,6 +16,7 @@
 mod account;
 mod block;
 mod convert;
+mod event;
 mod network;
 pub mod paths;
 mod problem;
@@ -29,6 +30,7 @@ pub use block::{
 };
 pub use blockchat_ledger::{Amount, Hash};
 pub use convert::ConvertError;
+pub use event::{BlockEvent, DroppedEvent, Event, EventRange, EvidenceEvent, GapEvent};
 pub use network::{MemberItem, NetworkAnswer, ParametersAnswer, PeerItem, Phase, PoolAnswer, StatusAnswer};
 pub use problem::{Code, ERROR_MEDIA_TYPE, Problem};
 pub use transaction::{

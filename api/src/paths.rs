@@ -31,6 +31,8 @@ pub const BLOCK: &str = "/api/v1/blocks/{block}";
 pub const BLOCK_CERTIFICATE: &str = "/api/v1/blocks/{block}/certificate";
 /// `GET`: the lottery that chose a block's validator, recomputable.
 pub const BLOCK_LOTTERY: &str = "/api/v1/blocks/{block}/lottery";
+/// `GET`: server-sent events: final blocks, dropped transactions, evidence.
+pub const EVENTS: &str = "/api/v1/events";
 /// `GET`: conflicting votes and proposals seen by this node.
 pub const EVIDENCE: &str = "/api/v1/evidence";
 /// `GET`: the network: chain id, parameters, members.

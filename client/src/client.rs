@@ -1,9 +1,9 @@
 //! The client: one method for each endpoint.
 
-use crate::{Error, Payment};
+use crate::{Error, EventStream, Payment};
 use blockchat_api::{
-    AccountAnswer, BatchAnswer, BlockAnswer, BlockPage, BlockRange, CertificateAnswer, EvidenceAnswer, HistoryPage,
-    HistoryRange, IDEMPOTENCY_KEY_HEADER, LotteryAnswer, NetworkAnswer, Problem, ReceiptAnswer,
+    AccountAnswer, BatchAnswer, BlockAnswer, BlockPage, BlockRange, CertificateAnswer, EventRange, EvidenceAnswer,
+    HistoryPage, HistoryRange, IDEMPOTENCY_KEY_HEADER, LotteryAnswer, NetworkAnswer, Problem, ReceiptAnswer,
     SignedTransactionRequest, StakeRequest, StatusAnswer, SubmitAnswer, TransactionAnswer, TransactionBatchRequest,
     Wait, WaitQuery, WalletAnswer, paths,
 };
@@ -15,6 +15,9 @@ use serde::de::DeserializeOwned;
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// A stream of events may last this long; then it is opened again.
+const STREAM_TIMEOUT: Duration = Duration::from_hours(24);
 
 /// How a [`Client`] behaves.
 #[derive(Clone, Debug)]
@@ -195,6 +198,17 @@ impl Client {
         self.get(paths::EVIDENCE, &()).await
     }
 
+    pub(crate) async fn open_events(&self, from: Option<u64>) -> Result<EventStream, Error> {
+        let url = format!("{}{}", self.url(), paths::EVENTS);
+        let request = self.request(Method::GET, paths::EVENTS).query(&EventRange { from }).timeout(STREAM_TIMEOUT);
+        let response = request.send().await.map_err(|error| transport(url.clone(), error))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(EventStream::new(response, url));
+        }
+        Err(refusal(response, &url).await)
+    }
+
     async fn get<Q: Serialize + Sync, A: DeserializeOwned>(&self, path: &str, query: &Q) -> Result<A, Error> {
         self.send(self.request(Method::GET, path).query(query), path).await
     }
@@ -218,15 +232,25 @@ impl Client {
         let url = || format!("{}{path}", self.url());
         let response = request.send().await.map_err(|error| transport(url(), error))?;
         let status = response.status();
-        let retry_after = retry_after(&response);
+        if !status.is_success() {
+            return Err(refusal(response, &url()).await);
+        }
         let body = response.bytes().await.map_err(|error| transport(url(), error))?;
-        if status.is_success() {
-            return serde_json::from_slice(&body).map_err(|error| unexpected(url(), status.as_u16(), &error));
-        }
-        match serde_json::from_slice::<Problem>(&body) {
-            Ok(problem) => Err(Error::Problem { problem: Box::new(problem), retry_after }),
-            Err(error) => Err(unexpected(url(), status.as_u16(), &error)),
-        }
+        serde_json::from_slice(&body).map_err(|error| unexpected(url(), status.as_u16(), &error))
+    }
+}
+
+/// What a node said that did not do what was asked.
+async fn refusal(response: Response, url: &str) -> Error {
+    let status = response.status().as_u16();
+    let retry_after = retry_after(&response);
+    let body = match response.bytes().await {
+        Ok(body) => body,
+        Err(error) => return transport(url.to_owned(), error),
+    };
+    match serde_json::from_slice::<Problem>(&body) {
+        Ok(problem) => Error::Problem { problem: Box::new(problem), retry_after },
+        Err(error) => unexpected(url.to_owned(), status, &error),
     }
 }
 

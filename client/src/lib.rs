@@ -22,6 +22,7 @@
 
 mod client;
 mod error;
+mod events;
 mod payment;
 mod receipt;
 mod wallet;
@@ -30,6 +31,7 @@ pub use blockchat_api as api;
 pub use blockchat_api::Wait;
 pub use client::{Client, Options};
 pub use error::Error;
+pub use events::EventStream;
 pub use payment::Payment;
 pub use receipt::{ReceiptError, VerifiedReceipt, verify_receipt};
 pub use wallet::{LocalWallet, Order, OrderError};

@@ -49,6 +49,11 @@ impl Session {
         Ok(Self { client, signer, format: global.output, yes: global.yes, full: global.full, wait, timeout })
     }
 
+    /// Longest wait for anything.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// The signing wallet's account.
     pub async fn account(&self) -> Result<AccountAnswer, Failure> {
         match &self.signer {

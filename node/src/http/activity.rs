@@ -8,10 +8,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use blockchat_api::TransactionStatus;
-use blockchat_consensus::Committed;
+use blockchat_api::{DroppedEvent, Event, EvidenceEvent, TransactionStatus};
+use blockchat_consensus::{Committed, Evidence, EvidenceKind};
 use blockchat_ledger::{AccountId, DropReason, Dropped, Hash, VerifiedTransaction};
-use tokio::sync::oneshot;
+use tokio::sync::{broadcast, oneshot};
 
 use super::error::drop_code;
 
@@ -22,6 +22,9 @@ const RECENT_FAILURES: usize = 1_000;
 /// Dropped transactions of which id and reason are remembered.
 const RECENT_DROPS: usize = 10_000;
 
+/// Notices that a slow event stream may lag behind by; beyond, it is told that it missed some.
+const NOTICES: usize = 1_024;
+
 /// The end of a transaction's time in the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -31,9 +34,27 @@ pub enum Outcome {
     Dropped(TransactionStatus, &'static str),
 }
 
+/// Something that event streams are told.
+#[derive(Clone, Debug)]
+pub enum Notice {
+    /// The chain has grown: the blocks are read from it.
+    Committed,
+    /// Something that is in no block.
+    Other(Event),
+}
+
 /// Shared by the runtime, which reports, and HTTP, which asks. Cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub struct Activity(Arc<Mutex<Inner>>);
+#[derive(Clone, Debug)]
+pub struct Activity {
+    inner: Arc<Mutex<Inner>>,
+    notices: broadcast::Sender<Notice>,
+}
+
+impl Default for Activity {
+    fn default() -> Self {
+        Self { inner: Arc::default(), notices: broadcast::channel(NOTICES).0 }
+    }
+}
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -76,6 +97,8 @@ impl Activity {
             inner.committed.insert(id, height, RECENT_COMMITS);
             inner.wake(&id, Outcome::Committed(height));
         }
+        drop(inner);
+        self.notify(Notice::Committed);
     }
 
     /// Transactions left the pool without being committed.
@@ -91,10 +114,32 @@ impl Activity {
             let code = drop_code(reason);
             inner.dropped.insert(id, (status, code), RECENT_DROPS);
             inner.wake(&id, Outcome::Dropped(status, code));
+            let event = DroppedEvent { transaction_id: id, status, reason: code.to_owned() };
+            self.notify(Notice::Other(Event::Dropped(event)));
             inner.failed.push_back(transaction.clone());
         }
         let excess = inner.failed.len().saturating_sub(RECENT_FAILURES);
         inner.failed.drain(..excess);
+    }
+
+    /// A member contradicted itself.
+    pub fn evidence(&self, evidence: &Evidence) {
+        let kind = match evidence.kind {
+            EvidenceKind::Vote => "vote",
+            EvidenceKind::Proposal => "proposal",
+        };
+        let (member, height, evidence) = (evidence.member, evidence.height, kind.to_owned());
+        self.notify(Notice::Other(Event::Evidence(EvidenceEvent { member, height, evidence })));
+    }
+
+    /// Everything that happens from now on, for an event stream.
+    pub fn listen(&self) -> broadcast::Receiver<Notice> {
+        self.notices.subscribe()
+    }
+
+    fn notify(&self, notice: Notice) {
+        // Without a stream there is nobody to tell.
+        let _ = self.notices.send(notice);
     }
 
     /// The pending transaction with this id.
@@ -139,7 +184,7 @@ impl Activity {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::error::ApiError;
-use super::handlers::{accounts, blocks, network, transactions, wallet};
+use super::handlers::{accounts, blocks, events, network, transactions, wallet};
 use super::serve::serve_router;
 use super::state::AppState;
 use super::{auth, middleware, original};
@@ -39,6 +39,7 @@ pub fn router(state: AppState) -> Router {
         .route(paths::BLOCK, get(blocks::show))
         .route(paths::BLOCK_CERTIFICATE, get(blocks::certificate))
         .route(paths::BLOCK_LOTTERY, get(blocks::lottery))
+        .route(paths::EVENTS, get(events::stream))
         .route(paths::EVIDENCE, get(network::evidence))
         .route(paths::NETWORK, get(network::show))
         .route(paths::STATUS, get(network::status))
@@ -52,7 +53,14 @@ pub fn router(state: AppState) -> Router {
 
 /// Serves the API until `shutdown`.
 pub async fn serve(listener: TcpListener, state: AppState, shutdown: CancellationToken) {
+    let streams = state.clone();
+    let stop = shutdown.clone();
+    let ending = tokio::spawn(async move {
+        stop.cancelled().await;
+        streams.close();
+    });
     serve_router(listener, router(state), shutdown).await;
+    ending.abort();
 }
 
 async fn unknown_path(uri: Uri) -> ApiError {

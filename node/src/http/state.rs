@@ -7,6 +7,8 @@ use axum::http::request::Parts;
 use blockchat_api::Code;
 use blockchat_consensus::View;
 use blockchat_ledger::Ring;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use super::activity::Activity;
 use super::auth::ApiToken;
@@ -14,6 +16,9 @@ use super::backend::{Backend, Chain, ChainError};
 use super::error::ApiError;
 use crate::telemetry::Metrics;
 use crate::wallet::WalletHandle;
+
+/// Most event streams at once; each is a connection that stays.
+pub(super) const MAX_EVENT_STREAMS: usize = 256;
 
 /// The state of the API. It exists before the node has joined; [`AppState::join`] completes it. Cheap to clone.
 #[derive(Clone)]
@@ -24,6 +29,8 @@ struct Inner {
     token: Option<ApiToken>,
     waiting_for: RwLock<String>,
     joined: OnceLock<Arc<Joined>>,
+    event_slots: Arc<Semaphore>,
+    closing: CancellationToken,
 }
 
 /// What exists once the node is a member.
@@ -49,7 +56,14 @@ pub struct Joined {
 impl AppState {
     /// The state of a node that has not joined yet.
     pub fn new(metrics: Metrics, token: Option<ApiToken>) -> Self {
-        Self(Arc::new(Inner { metrics, token, waiting_for: RwLock::new("start".to_owned()), joined: OnceLock::new() }))
+        Self(Arc::new(Inner {
+            metrics,
+            token,
+            waiting_for: RwLock::new("start".to_owned()),
+            joined: OnceLock::new(),
+            event_slots: Arc::new(Semaphore::new(MAX_EVENT_STREAMS)),
+            closing: CancellationToken::new(),
+        }))
     }
 
     /// Says what the node waits for, until it has joined.
@@ -67,6 +81,21 @@ impl AppState {
     /// The node, once it is a member.
     pub fn joined(&self) -> Option<&Arc<Joined>> {
         self.0.joined.get()
+    }
+
+    /// Leave to open an event stream, if there are not too many.
+    pub(super) fn event_slot(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0.event_slots).try_acquire_owned().ok()
+    }
+
+    /// Cancelled when the node stops: an event stream has no other end.
+    pub(super) fn closing(&self) -> CancellationToken {
+        self.0.closing.clone()
+    }
+
+    /// Ends the event streams.
+    pub(super) fn close(&self) {
+        self.0.closing.cancel();
     }
 
     pub(super) fn waiting_for(&self) -> String {

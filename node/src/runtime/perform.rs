@@ -119,7 +119,10 @@ impl<D: Disk> Performer<D> {
                 self.observer.dropped(&dropped);
                 self.activity.dropped(&dropped);
             }
-            Action::Evidence(evidence) => self.observer.evidence(&evidence),
+            Action::Evidence(evidence) => {
+                self.observer.evidence(&evidence);
+                self.activity.evidence(&evidence);
+            }
             Action::Event(event) => self.observer.event(&event),
         }
     }

@@ -2,6 +2,7 @@
 
 pub(super) mod accounts;
 pub(super) mod blocks;
+pub(super) mod events;
 pub(super) mod network;
 mod submitted;
 pub(super) mod transactions;
