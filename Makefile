@@ -53,7 +53,8 @@ simulation: ## Deterministic simulation of whole networks
 
 .PHONY: system
 system: build ## System tests: real processes, killed, stopped and restarted
-	BLOCKCHAT_BIN_DIR=$(BIN_DIR) cargo test $(RELEASE) -p blockchat-tests
+	scripts/setup-test-tools.sh
+	BLOCKCHAT_BIN_DIR=$(BIN_DIR) BLOCKCHAT_PYTHON_BIN=$(CURDIR)/target/tools/python/bin cargo test $(RELEASE) -p blockchat-tests
 
 .PHONY: docs
 docs:

@@ -10,11 +10,13 @@ as_root() {
     if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi
 }
 
-# A C compiler and CMake build aws-lc, the cryptographic library.
+# A C compiler builds aws-lc, the cryptographic library; Python runs the tests that stand for clients in other languages;
+# `script` gives the prompt's test a terminal.
 missing=()
 command -v cc >/dev/null || missing+=(gcc libc6-dev)
-command -v cmake >/dev/null || missing+=(cmake)
 command -v make >/dev/null || missing+=(make)
+command -v script >/dev/null || missing+=(bsdutils)
+command -v python3 >/dev/null && python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
 if [ ${#missing[@]} -gt 0 ]; then
     as_root apt-get update -qq
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}"
@@ -27,4 +29,13 @@ if ! [ -x "$deny" ] || [ "$("$deny" --version)" != "cargo-deny $DENY_VERSION" ];
         --profile dev --config 'profile.dev.debug=false' \
         --root "$TOOLS_DIR" --target-dir "$TOOLS_DIR/build"
     rm -rf "$TOOLS_DIR/build"
+fi
+
+# Made again when the list changes.
+venv="$TOOLS_DIR/python"
+if ! cmp -s tests/requirements.txt "$venv/requirements.txt"; then
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement tests/requirements.txt
+    cp tests/requirements.txt "$venv/requirements.txt"
 fi

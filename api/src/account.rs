@@ -2,9 +2,10 @@
 
 use crate::Balances;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// `GET /accounts/{address}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AccountAnswer {
     /// The member id, if it is a member.
     #[serde(default, skip_serializing_if = "Option::is_none")]

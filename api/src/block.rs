@@ -1,10 +1,12 @@
 //! Blocks, what committed them, and the lottery that chose who minted them.
 
+use crate::text::{AmountText, HashText};
 use crate::{Amount, Hash, TransactionItem};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 /// `GET /blocks/{index|latest|hash}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BlockAnswer {
     /// Height; genesis is 0.
     pub index: u64,
@@ -16,8 +18,10 @@ pub struct BlockAnswer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validator_id: Option<u16>,
     /// Hash of the header, which covers everything below.
+    #[schema(value_type = HashText)]
     pub current_hash: Hash,
     /// `current_hash` of the parent; 1 for genesis.
+    #[schema(value_type = HashText)]
     pub previous_hash: Hash,
     /// Round of the lottery in which it was minted.
     pub round: u32,
@@ -27,30 +31,37 @@ pub struct BlockAnswer {
     /// How many transactions it holds.
     pub transaction_count: u32,
     /// Root over the transactions' wire hashes, in order.
+    #[schema(value_type = HashText)]
     pub transaction_root: Hash,
     /// Root of the accounts after this block.
+    #[schema(value_type = HashText)]
     pub state_root: Hash,
     /// The chain (genesis: the founding id).
+    #[schema(value_type = HashText)]
     pub chain_id: Hash,
     /// The transactions in order.
     pub transactions: Vec<TransactionItem>,
     /// One receipt for each transaction, in the same order.
     pub receipts: Vec<ReceiptItem>,
     /// Fees that the validator earned with it, BCC.
+    #[schema(value_type = AmountText)]
     pub fees: Amount,
 }
 
 /// What a transaction cost beyond its amount.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReceiptItem {
     /// The transaction.
+    #[schema(value_type = HashText)]
     pub transaction_id: Hash,
     /// BCC.
+    #[schema(value_type = AmountText)]
     pub fee: Amount,
 }
 
 /// The query of `GET /blocks`: ascending.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct BlockRange {
     /// First index; 0 if missing.
@@ -63,7 +74,7 @@ pub struct BlockRange {
 }
 
 /// `GET /blocks`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BlockPage {
     /// The blocks, ascending.
     pub blocks: Vec<BlockAnswer>,
@@ -75,20 +86,21 @@ pub struct BlockPage {
 }
 
 /// `GET /blocks/{index|latest|hash}/certificate`: more than 2/3 of the members signed this block.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CertificateAnswer {
     /// The block's index.
     pub height: u64,
     /// Round of the precommits.
     pub round: u32,
     /// The block's `current_hash`.
+    #[schema(value_type = HashText)]
     pub block_hash: Hash,
     /// One for each member that signed.
     pub signatures: Vec<CertificateSignature>,
 }
 
 /// One precommit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CertificateSignature {
     /// Member id.
     pub member: u16,
@@ -97,11 +109,12 @@ pub struct CertificateSignature {
 }
 
 /// `GET /blocks/{index|latest|hash}/lottery`: everything needed to draw again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LotteryAnswer {
     /// The block's index.
     pub index: u64,
     /// The hash that seeds each round's generator, with the round.
+    #[schema(value_type = HashText)]
     pub previous_hash: Hash,
     /// Each member's tickets when the block was minted: one for each 10^-6 BCC staked.
     pub tickets: Vec<LotteryTicket>,
@@ -114,7 +127,7 @@ pub struct LotteryAnswer {
 }
 
 /// A member's tickets.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LotteryTicket {
     /// Member id.
     pub member: u16,
@@ -123,11 +136,12 @@ pub struct LotteryTicket {
 }
 
 /// One round's draw.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LotteryDraw {
     /// The round.
     pub round: u32,
     /// ChaCha20 seed: SHA-256 of previous hash and round, hex.
+    #[schema(value_type = HashText)]
     pub seed: Hash,
     /// Tickets of the members not drawn in an earlier round; decimal.
     pub tickets_total: String,
@@ -138,14 +152,14 @@ pub struct LotteryDraw {
 }
 
 /// `GET /evidence`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EvidenceAnswer {
     /// What this node has seen, oldest first.
     pub evidence: Vec<EvidenceItem>,
 }
 
 /// Two signed statements of one member that exclude each other.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EvidenceItem {
     /// `vote` or `proposal`.
     pub kind: String,

@@ -1,10 +1,13 @@
 //! What `GET /events` sends: server-sent events, each with a name, JSON data and, for blocks, the height as its id.
 
+use crate::text::{AmountText, HashText};
 use crate::{Amount, Hash, TransactionStatus};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 /// The query of `GET /events`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct EventRange {
     /// First block; the next one to be committed if missing. `Last-Event-ID`, which a reconnecting client sends, takes
@@ -14,7 +17,7 @@ pub struct EventRange {
 }
 
 /// One event; the name is the one in the comment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum Event {
     /// `block`: a block is final. Every block from the first one on comes, in order, exactly once; its id is the height.
@@ -28,11 +31,12 @@ pub enum Event {
 }
 
 /// A final block, in short.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BlockEvent {
     /// Height.
     pub index: u64,
     /// Its hash.
+    #[schema(value_type = HashText)]
     pub current_hash: Hash,
     /// When it was minted, milliseconds since 1970 (UTC).
     pub timestamp_ms: u64,
@@ -42,15 +46,18 @@ pub struct BlockEvent {
     /// Round of the lottery in which it was minted.
     pub round: u32,
     /// Fees that the validator earned, BCC.
+    #[schema(value_type = AmountText)]
     pub fees: Amount,
     /// Ids of its transactions, in order.
+    #[schema(value_type = Vec<HashText>)]
     pub transactions: Vec<Hash>,
 }
 
 /// A transaction that left the pool.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DroppedEvent {
     /// Its id.
+    #[schema(value_type = HashText)]
     pub transaction_id: Hash,
     /// `rejected` or `expired`.
     pub status: TransactionStatus,
@@ -59,7 +66,7 @@ pub struct DroppedEvent {
 }
 
 /// A contradiction; `GET /evidence` has the statements.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EvidenceEvent {
     /// Member id of the signer.
     pub member: u16,
@@ -70,7 +77,7 @@ pub struct EvidenceEvent {
 }
 
 /// What is missing before the next event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct GapEvent {
     /// How many events at most, blocks not counted; missing if nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]

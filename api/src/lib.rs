@@ -18,8 +18,10 @@ mod block;
 mod convert;
 mod event;
 mod network;
+mod openapi;
 pub mod paths;
 mod problem;
+mod text;
 mod transaction;
 mod wallet;
 
@@ -32,6 +34,7 @@ pub use blockchat_ledger::{Amount, Hash};
 pub use convert::ConvertError;
 pub use event::{BlockEvent, DroppedEvent, Event, EventRange, EvidenceEvent, GapEvent};
 pub use network::{MemberItem, NetworkAnswer, ParametersAnswer, PeerItem, Phase, PoolAnswer, StatusAnswer};
+pub use openapi::openapi;
 pub use problem::{Code, ERROR_MEDIA_TYPE, Problem};
 pub use transaction::{
     BatchAnswer, BatchItem, HeaderItem, InclusionItem, ReceiptAnswer, SignedTransactionRequest, SubmitAnswer,

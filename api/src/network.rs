@@ -1,14 +1,18 @@
 //! The network and this node's place in it.
 
+use crate::text::{AmountText, HashText};
 use crate::{Amount, Hash};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// `GET /network`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NetworkAnswer {
     /// Hash of the signed descriptor; part of every signature.
+    #[schema(value_type = HashText)]
     pub chain_id: Hash,
     /// Hash of block 0.
+    #[schema(value_type = HashText)]
     pub genesis_hash: Hash,
     /// What all members agreed on.
     pub parameters: ParametersAnswer,
@@ -19,24 +23,26 @@ pub struct NetworkAnswer {
 }
 
 /// The parameters of the descriptor.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ParametersAnswer {
     /// Number of members, n.
     pub nodes: u16,
     /// Most transactions in a block.
     pub capacity: u32,
     /// BCC each member starts with.
+    #[schema(value_type = AmountText)]
     pub endowment: Amount,
     /// Blocks for which a transaction may be valid.
     pub ttl_blocks: u64,
     /// Fee on coins, percent.
     pub coin_fee_percent: u8,
     /// Fee on a message, BCC per Unicode scalar value.
+    #[schema(value_type = AmountText)]
     pub message_fee: Amount,
 }
 
 /// One member.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MemberItem {
     /// Member id, from 0 (the bootstrap node).
     pub id: u16,
@@ -52,7 +58,7 @@ pub struct MemberItem {
 }
 
 /// What a node is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Not a member yet.
@@ -64,7 +70,7 @@ pub enum Phase {
 }
 
 /// `GET /status`: answered from the first moment. What needs the ledger is missing until the node has joined.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StatusAnswer {
     /// What the node is doing.
     pub phase: Phase,
@@ -78,12 +84,14 @@ pub struct StatusAnswer {
     pub id: Option<u16>,
     /// The chain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<HashText>)]
     pub chain_id: Option<Hash>,
     /// Index of the newest block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub height: Option<u64>,
     /// Its hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<HashText>)]
     pub tip_hash: Option<Hash>,
     /// Whether this node votes: not after it lost its log, until it is released.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,7 +105,7 @@ pub struct StatusAnswer {
 }
 
 /// The pool of pending transactions.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PoolAnswer {
     /// How many.
     pub transactions: u64,
@@ -106,7 +114,7 @@ pub struct PoolAnswer {
 }
 
 /// Another member as this node sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PeerItem {
     /// Member id.
     pub id: u16,

@@ -37,6 +37,8 @@ pub const EVENTS: &str = "/api/v1/events";
 pub const EVIDENCE: &str = "/api/v1/evidence";
 /// `GET`: the network: chain id, parameters, members.
 pub const NETWORK: &str = "/api/v1/network";
+/// `GET`: this interface as an OpenAPI 3.1 document.
+pub const OPENAPI: &str = "/api/v1/openapi.json";
 /// `GET`: this node's state; answers before the node has joined, too.
 pub const STATUS: &str = "/api/v1/status";
 

@@ -1,12 +1,13 @@
 //! Errors as problem details (RFC 9457).
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Media type of every error.
 pub const ERROR_MEDIA_TYPE: &str = "application/problem+json";
 
 /// The body of every answer with status 4xx or 5xx.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// A URI that names the kind of problem: `urn:blockchat:problem:<code>`.
     #[serde(rename = "type")]

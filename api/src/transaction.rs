@@ -1,10 +1,12 @@
 //! Transactions: submitting signed ones, their status, their receipt.
 
+use crate::text::{AmountText, HashText};
 use crate::{Amount, CertificateAnswer, Hash, Problem};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 /// `type_of_transaction`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TransactionType {
     /// Coins to an account; fee 3 %.
@@ -22,7 +24,7 @@ pub enum TransactionType {
 }
 
 /// `POST /transactions`: a transaction that the client has signed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignedTransactionRequest {
     /// Sender's public key, base64 DER.
@@ -50,7 +52,7 @@ pub struct SignedTransactionRequest {
 }
 
 /// `POST /transactions/batch`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TransactionBatchRequest {
     /// In the order in which they shall be admitted; each is judged alone.
@@ -58,7 +60,7 @@ pub struct TransactionBatchRequest {
 }
 
 /// Until when an answer is withheld (`?wait=`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Wait {
     /// Admitted to the pool (the default).
@@ -69,7 +71,8 @@ pub enum Wait {
 }
 
 /// The query of the endpoints that submit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct WaitQuery {
     /// See [`Wait`].
@@ -78,7 +81,7 @@ pub struct WaitQuery {
 }
 
 /// Where a transaction stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TransactionStatus {
     /// In the pool.
@@ -92,9 +95,10 @@ pub enum TransactionStatus {
 }
 
 /// The answer of every endpoint that submits: 202 while pending, 200 once its fate is final (see `status`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SubmitAnswer {
     /// The transaction's id.
+    #[schema(value_type = HashText)]
     pub transaction_id: Hash,
     /// Where it stands.
     pub status: TransactionStatus,
@@ -111,7 +115,7 @@ pub struct SubmitAnswer {
 }
 
 /// `POST /transactions/batch`: one result for each transaction, in the order of the request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BatchAnswer {
     /// How many were admitted (or were known already).
     pub accepted: u32,
@@ -122,7 +126,7 @@ pub struct BatchAnswer {
 }
 
 /// One result of a batch; told apart by their fields (`transaction_id`, or `code`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum BatchItem {
     /// Admitted.
@@ -132,9 +136,10 @@ pub enum BatchItem {
 }
 
 /// A transaction as a node shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TransactionItem {
     /// SHA-256 of the canonical bytes of all signed fields.
+    #[schema(value_type = HashText)]
     pub transaction_id: Hash,
     /// Sender's public key, base64 DER; `"0"` for genesis.
     pub sender_address: String,
@@ -149,6 +154,7 @@ pub struct TransactionItem {
     /// What it moves.
     pub type_of_transaction: TransactionType,
     /// BCC.
+    #[schema(value_type = AmountText)]
     pub amount: Amount,
     /// Text; empty if none.
     pub message: String,
@@ -157,18 +163,20 @@ pub struct TransactionItem {
     /// Last block index in which it may stand.
     pub valid_until: u64,
     /// The chain it is signed for (genesis: the founding id).
+    #[schema(value_type = HashText)]
     pub chain_id: Hash,
     /// RSA-PSS-SHA256, base64; empty for genesis.
     pub signature: String,
 }
 
 /// `GET /transactions/{id}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TransactionAnswer {
     /// Its fields. Missing when it was dropped: of those only id, status and reason are remembered, for a while.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transaction: Option<TransactionItem>,
     /// Its id.
+    #[schema(value_type = HashText)]
     pub transaction_id: Hash,
     /// Where it stands.
     pub status: TransactionStatus,
@@ -187,17 +195,20 @@ pub struct TransactionAnswer {
 }
 
 /// `GET /transactions/{id}/receipt`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReceiptAnswer {
     /// The transaction.
+    #[schema(value_type = HashText)]
     pub transaction_id: Hash,
     /// The block that holds it.
     pub block_index: u64,
     /// That block's `current_hash`.
+    #[schema(value_type = HashText)]
     pub block_hash: Hash,
     /// Position in the block, from 0.
     pub position: u32,
     /// Fee the sender paid, BCC.
+    #[schema(value_type = AmountText)]
     pub fee: Amount,
     /// Public key of the validator that earned the fee, base64 DER (`"0"` for genesis).
     pub validator: String,
@@ -218,7 +229,7 @@ pub struct ReceiptAnswer {
 }
 
 /// The fields of a block's header, as they are hashed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HeaderItem {
     /// Height; genesis is 0.
     pub index: u64,
@@ -227,26 +238,31 @@ pub struct HeaderItem {
     /// Public key of the validator, base64 DER; `"0"` for genesis.
     pub validator: String,
     /// Hash of the parent.
+    #[schema(value_type = HashText)]
     pub previous_hash: Hash,
     /// Round of the lottery in which it was minted.
     pub round: u32,
     /// Number of transactions.
     pub transaction_count: u32,
     /// Root over the transactions' wire hashes.
+    #[schema(value_type = HashText)]
     pub transaction_root: Hash,
     /// Root of the accounts after the block.
+    #[schema(value_type = HashText)]
     pub state_root: Hash,
     /// The chain (genesis: the founding id).
+    #[schema(value_type = HashText)]
     pub chain_id: Hash,
 }
 
 /// A path in the tree of a block's transactions (the tree of RFC 6962).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InclusionItem {
     /// Position of the transaction.
     pub index: u32,
     /// Number of transactions.
     pub count: u32,
     /// The hashes beside the way up, the transaction's neighbour first.
+    #[schema(value_type = Vec<HashText>)]
     pub siblings: Vec<Hash>,
 }

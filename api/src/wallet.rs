@@ -1,10 +1,12 @@
 //! The node's own wallet: it signs for whoever holds the node's token.
 
+use crate::text::{AmountText, HashText};
 use crate::{Amount, Hash, TransactionItem, TransactionStatus};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 /// `POST /wallet/transactions`: coins, a message, or both.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WalletTransactionRequest {
     /// Recipient: a node id, a PEM or base64 DER public key, or a fingerprint.
@@ -18,7 +20,7 @@ pub struct WalletTransactionRequest {
 }
 
 /// `PUT /wallet/stake`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StakeRequest {
     /// The stake to have from then on, BCC; `"0"` frees it all.
@@ -26,18 +28,20 @@ pub struct StakeRequest {
 }
 
 /// Balance, stake and nonce of an account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Balances {
     /// Spendable, BCC.
+    #[schema(value_type = AmountText)]
     pub balance: Amount,
     /// Locked, BCC.
+    #[schema(value_type = AmountText)]
     pub stake: Amount,
     /// The next nonce.
     pub nonce: u64,
 }
 
 /// `GET /wallet`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WalletAnswer {
     /// The member id.
     pub id: u16,
@@ -53,7 +57,8 @@ pub struct WalletAnswer {
 }
 
 /// The query of `GET /wallet/transactions` and `GET /accounts/{address}/transactions`: newest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct HistoryRange {
     /// Only what is older than this: [`HistoryPage::next`] of the page before. Missing: from the newest.
@@ -65,7 +70,7 @@ pub struct HistoryRange {
 }
 
 /// A page of transactions that an account sent or received, newest first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HistoryPage {
     /// The items.
     pub transactions: Vec<HistoryItem>,
@@ -78,7 +83,7 @@ pub struct HistoryPage {
 }
 
 /// A transaction of the history that is in no block.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UncommittedItem {
     /// The transaction.
     pub transaction: TransactionItem,
@@ -90,7 +95,7 @@ pub struct UncommittedItem {
 }
 
 /// One line of the history.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HistoryItem {
     /// The transaction.
     pub transaction: TransactionItem,
@@ -99,6 +104,7 @@ pub struct HistoryItem {
     /// The block that holds it.
     pub block_index: u64,
     /// That block's hash.
+    #[schema(value_type = HashText)]
     pub block_hash: Hash,
     /// Member id of that block's validator; missing for genesis.
     #[serde(default, skip_serializing_if = "Option::is_none")]

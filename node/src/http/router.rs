@@ -1,5 +1,8 @@
 //! Every path of the API, and what all requests pass through.
 
+use std::sync::OnceLock;
+
+use axum::Json;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post, put};
@@ -42,6 +45,7 @@ pub fn router(state: AppState) -> Router {
         .route(paths::EVENTS, get(events::stream))
         .route(paths::EVIDENCE, get(network::evidence))
         .route(paths::NETWORK, get(network::show))
+        .route(paths::OPENAPI, get(openapi))
         .route(paths::STATUS, get(network::status))
         .fallback(unknown_path)
         .method_not_allowed_fallback(method_not_allowed)
@@ -61,6 +65,12 @@ pub async fn serve(listener: TcpListener, state: AppState, shutdown: Cancellatio
     });
     serve_router(listener, router(state), shutdown).await;
     ending.abort();
+}
+
+async fn openapi() -> Json<serde_json::Value> {
+    static DOCUMENT: OnceLock<serde_json::Value> = OnceLock::new();
+    let document = DOCUMENT.get_or_init(|| serde_json::to_value(blockchat_api::openapi()).unwrap_or_default());
+    Json(document.clone())
 }
 
 async fn unknown_path(uri: Uri) -> ApiError {

@@ -3,6 +3,7 @@
 //! One cluster runs at a time (the harness sees to that), so a deadline means something on a small machine.
 
 mod bad_inputs;
+mod clients;
 mod command_line;
 mod configuration;
 mod crashes;

@@ -4,6 +4,7 @@ mod bad_inputs;
 mod bad_requests;
 mod events;
 pub(crate) mod fake;
+mod openapi;
 mod original;
 mod reads;
 mod sends;
@@ -140,7 +141,10 @@ impl TestNode {
 }
 
 async fn answer(service: Router, request: Request<Body>) -> Answer {
-    let response = service.oneshot(request).await.unwrap();
+    answer_of(service.oneshot(request).await.unwrap()).await
+}
+
+async fn answer_of(response: axum::response::Response) -> Answer {
     let (parts, body) = response.into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
     let text = String::from_utf8(bytes.to_vec()).unwrap();
