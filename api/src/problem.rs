@@ -166,6 +166,22 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
+    fn the_written_page_has_every_code() {
+        let page = include_str!("../../docs/api.md");
+        let rows: BTreeSet<(String, String)> = page
+            .lines()
+            .filter_map(|line| {
+                let mut cells = line.strip_prefix("| `")?.strip_suffix(" |")?.split(" | ");
+                let code = cells.next()?.strip_suffix('`')?;
+                cells.next()?.parse::<u16>().ok()?;
+                Some((code.to_owned(), cells.next()?.to_owned()))
+            })
+            .collect();
+        let known = Code::ALL.iter().map(|code| (code.as_str().to_owned(), code.title().to_owned())).collect();
+        assert_eq!(rows, known);
+    }
+
+    #[test]
     fn codes_are_distinct_snake_case() {
         let codes: BTreeSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
         assert_eq!(codes.len(), Code::ALL.len());
