@@ -121,9 +121,9 @@ fn matrix(cells: &[&Part], money: &str) -> Option<Plot> {
     let blocks = panel(&format!("Committed block interval, {money}"), "milliseconds, mean", "block_interval_mean_ms");
     let caption = "Left: transactions in committed blocks, from the first send to the last commit; bars reach from the \
                    smallest to the largest run. The original's points are its committed throughput measured on its own \
-                   code on a two-core machine, with the assignment's money; with 10 nodes its chain forked. They are not its \
-                   tester's figure, which counts accepted requests by response time. Right: between the timestamps of \
-                   blocks that hold the run's transactions; the original has no such figure.";
+                   code on a two-core machine; with 10 nodes its chain forked. They are not its tester's \
+                   figure, which counts accepted requests by response time. Right: between the timestamps of blocks \
+                   that hold the run's transactions; the original has no such figure.";
     plot(&format!("matrix-{money}"), caption, &[throughput, blocks])
 }
 
