@@ -85,6 +85,9 @@ codes! {
     /// 401: a wallet call without the bearer token, or with a wrong one.
     Unauthorized = "unauthorized", "The bearer token is missing or wrong";
 
+    /// 403: a browser's page whose origin `CORS_ORIGINS` does not list.
+    OriginNotAllowed = "origin_not_allowed", "Pages of this origin may not use the node";
+
     // The node's condition.
     /// 503 with `Retry-After`: the node has not joined a network yet.
     NotJoined = "not_joined", "The node has not joined the network yet";

@@ -97,6 +97,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), AppE
     let tasks = TaskTracker::new();
     let token = config.api_token.as_ref().and_then(|token| ApiToken::new(token.expose()));
     let app = AppState::new(metrics.clone(), token);
+    app.set_origins(config.cors_origins.clone());
+    if config.otlp_endpoint.is_some() {
+        tracing::warn!("OTLP_ENDPOINT is set, but this version exports no traces");
+    }
 
     let api = bind("LISTEN", config.listen).await?;
     let admin = bind("ADMIN_LISTEN", config.admin_listen).await?;

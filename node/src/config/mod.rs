@@ -23,6 +23,7 @@ pub use error::{ConfigError, EXIT_USAGE};
 pub use flags::Invocation;
 pub use source::Origin;
 
+use crate::http::Origins;
 use crate::telemetry::LogFormat;
 
 /// A secret read from a file. It is never shown.
@@ -68,6 +69,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Bearer token of the wallet calls.
     pub api_token: Option<Secret>,
+    /// Web pages that may use the public API.
+    pub cors_origins: Origins,
     /// Token a joiner must show.
     pub join_token: Option<Secret>,
     /// RSA key.

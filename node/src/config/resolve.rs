@@ -9,6 +9,7 @@ use super::error::ConfigError;
 use super::settings::{self, SETTINGS};
 use super::source::{Origin, Values};
 use super::{Config, Secret, parse};
+use crate::http::Origins;
 use crate::telemetry::LogFormat;
 
 const DEFAULT_BOOTSTRAP_URL: &str = "http://127.0.0.1:9000";
@@ -28,6 +29,7 @@ pub fn resolve(mut values: Values, accept_lost_log: bool) -> Result<Config, Conf
         admin_listen: read.with("ADMIN_LISTEN", parse::address)?,
         data_dir: read.with("DATA_DIR", path)?,
         api_token: read.secret("API_TOKEN_FILE")?,
+        cors_origins: read.optional("CORS_ORIGINS", Origins::parse)?.unwrap_or_default(),
         join_token: read.secret("JOIN_TOKEN_FILE")?,
         wallet_file: read.with("WALLET_FILE", path)?,
         wallet_passphrase: read.secret("WALLET_PASSPHRASE_FILE")?,

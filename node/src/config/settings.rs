@@ -130,6 +130,12 @@ pub const SETTINGS: &[Setting] = &[
         BOOL,
         "Lets a node listen beyond loopback without a token: whoever reaches it can spend its coins.",
     ),
+    setting(
+        "CORS_ORIGINS",
+        "",
+        "origins such as https://a.example or http://localhost:3000, with commas between",
+        "Web pages that may use the public API from a browser.",
+    ),
     setting("JOIN_TOKEN_FILE", "", PATH, "File with the token that a joiner must show to the bootstrap node."),
     derived(
         "WALLET_FILE",
@@ -149,7 +155,7 @@ pub const SETTINGS: &[Setting] = &[
         "OTLP_ENDPOINT",
         "",
         "an http:// or https:// URL",
-        "Where traces are exported to; nothing is exported without it.",
+        "Reserved for the export of traces. This version has none and says so when it is set.",
     ),
     setting("PROPOSE_TIMEOUT", "250ms", POSITIVE_DURATION, "Wait for a round's proposal, at first."),
     setting(

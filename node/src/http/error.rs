@@ -54,7 +54,7 @@ pub const fn status(code: Code) -> StatusCode {
     match code {
         Code::MalformedJson | Code::InvalidParameter | Code::InvalidPagination => StatusCode::BAD_REQUEST,
         Code::Unauthorized => StatusCode::UNAUTHORIZED,
-        Code::NotAMember => StatusCode::FORBIDDEN,
+        Code::NotAMember | Code::OriginNotAllowed => StatusCode::FORBIDDEN,
         Code::UnknownPath
         | Code::UnknownRecipient
         | Code::UnknownTransaction

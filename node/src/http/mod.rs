@@ -13,6 +13,7 @@ mod error;
 mod extract;
 mod handlers;
 mod middleware;
+mod origin;
 mod original;
 mod render;
 mod router;
@@ -27,6 +28,7 @@ pub use activity::Activity;
 pub use admin::{admin_router, serve_admin};
 pub use auth::ApiToken;
 pub use error::ApiError;
+pub use origin::Origins;
 pub use router::{router, serve};
 pub use state::{AppState, Joined};
 

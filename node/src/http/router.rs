@@ -13,9 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::ApiError;
 use super::handlers::{accounts, blocks, events, network, transactions, wallet};
+use super::origin::Origins;
 use super::serve::serve_router;
 use super::state::AppState;
-use super::{auth, middleware, original};
+use super::{auth, middleware, origin, original};
 
 /// The API as a service, without a listener.
 pub fn router(state: AppState) -> Router {
@@ -26,7 +27,8 @@ pub fn router(state: AppState) -> Router {
         .route_layer(from_fn_with_state(state.clone(), auth::require_token));
     // The original knows no tokens: with one configured, its endpoints would be the way around it.
     let original = if state.token().is_none() { original::routes() } else { Router::new() };
-    Router::new()
+    let cors = state.origins().and_then(Origins::layer);
+    let router = Router::new()
         .merge(wallet)
         .merge(original)
         .route(paths::TRANSACTIONS, post(transactions::submit))
@@ -51,8 +53,13 @@ pub fn router(state: AppState) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn(middleware::limit_time))
+        .layer(from_fn_with_state(state.clone(), origin::guard))
         .layer(from_fn_with_state(state.clone(), middleware::measure))
-        .with_state(state)
+        .with_state(state);
+    match cors {
+        Some(cors) => router.layer(cors),
+        None => router,
+    }
 }
 
 /// Serves the API until `shutdown`.

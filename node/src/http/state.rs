@@ -14,6 +14,7 @@ use super::activity::Activity;
 use super::auth::ApiToken;
 use super::backend::{Backend, Chain, ChainError};
 use super::error::ApiError;
+use super::origin::Origins;
 use crate::telemetry::Metrics;
 use crate::wallet::WalletHandle;
 
@@ -29,6 +30,7 @@ struct Inner {
     token: Option<ApiToken>,
     waiting_for: RwLock<String>,
     joined: OnceLock<Arc<Joined>>,
+    origins: OnceLock<Origins>,
     event_slots: Arc<Semaphore>,
     closing: CancellationToken,
 }
@@ -61,9 +63,20 @@ impl AppState {
             token,
             waiting_for: RwLock::new("start".to_owned()),
             joined: OnceLock::new(),
+            origins: OnceLock::new(),
             event_slots: Arc::new(Semaphore::new(MAX_EVENT_STREAMS)),
             closing: CancellationToken::new(),
         }))
+    }
+
+    /// Lets pages of these origins use the API. Before the router is made; only the first call counts.
+    pub fn set_origins(&self, origins: Origins) {
+        let _ = self.0.origins.set(origins);
+    }
+
+    /// Whose pages may use the API; none: nobody's.
+    pub(super) fn origins(&self) -> Option<&Origins> {
+        self.0.origins.get()
     }
 
     /// Says what the node waits for, until it has joined.

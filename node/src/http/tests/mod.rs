@@ -2,6 +2,7 @@
 
 mod bad_inputs;
 mod bad_requests;
+mod browsers;
 mod events;
 pub(crate) mod fake;
 mod openapi;
