@@ -8,6 +8,7 @@ use blockchat_api::{
     Wait, WaitQuery, WalletAnswer, paths,
 };
 use blockchat_ledger::SignedTransaction;
+use blockchat_names::Names;
 use reqwest::header::{HeaderValue, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::Serialize;
@@ -65,6 +66,7 @@ impl Client {
         };
         let http = reqwest::Client::builder()
             .no_proxy()
+            .dns_resolver(Names::default())
             .redirect(reqwest::redirect::Policy::none())
             .timeout(options.timeout)
             .connect_timeout(options.connect_timeout)

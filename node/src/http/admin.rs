@@ -1,5 +1,7 @@
 //! The listener for operators: metrics, liveness, readiness. Never exposed with the API.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -11,11 +13,14 @@ use tokio_util::sync::CancellationToken;
 use super::serve::serve_router;
 use super::state::AppState;
 
+/// A thread that owns the state and is silent for this long hangs: the slowest disks stall for less.
+const STUCK: Duration = Duration::from_mins(1);
+
 /// The routes of the admin listener.
 pub fn admin_router(state: AppState) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
-        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/healthz", get(alive))
         .route("/readyz", get(ready))
         .with_state(state)
 }
@@ -38,10 +43,22 @@ async fn metrics(State(state): State<AppState>) -> Response {
     }
 }
 
+/// Alive, as long as a restart would not help: a node that waits for others or that syncs is alive.
+async fn alive(State(state): State<AppState>) -> (StatusCode, String) {
+    let silent = state.joined().map(|joined| joined.backend.silent_for()).filter(|silent| *silent > STUCK);
+    match silent {
+        None => (StatusCode::OK, "ok\n".to_owned()),
+        Some(silent) => {
+            let reason = format!("stuck: the state's thread has not come round for {} s\n", silent.as_secs());
+            (StatusCode::SERVICE_UNAVAILABLE, reason)
+        }
+    }
+}
+
 /// Ready: joined, synced, within one block of its peers. The body says why not.
 async fn ready(State(state): State<AppState>) -> (StatusCode, String) {
     let reason = match state.joined() {
-        None => Some(format!("not joined: waiting for {}", state.waiting_for())),
+        None => Some(format!("joining: waiting for {}", state.waiting_for())),
         Some(joined) => joined.not_ready(),
     };
     match reason {

@@ -4,6 +4,7 @@
 //! final. The tests put a ledger behind them that has no network, no consensus and no disk.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use blockchat_consensus::{Admitted, Certificate, Evidence, Submission, SubmitError, View};
 use blockchat_ledger::{AccountId, Block, Hash, PendingAccount, SignedTransaction};
@@ -30,6 +31,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The newest snapshot.
     fn view(&self) -> Arc<View>;
+
+    /// How long ago the task last came round. An idle one does so every second.
+    fn silent_for(&self) -> Duration;
 }
 
 /// What became of a submitted transaction.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use blockchat_ledger::{Hash, PublicKey, certification_bytes, founding_id};
+use blockchat_names::Names;
 use reqwest::Client;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -42,6 +43,7 @@ impl PeerClient {
         let http = Client::builder()
             .timeout(settings.timing.request)
             .no_proxy()
+            .dns_resolver(Names::default())
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| JoinError::Client(error.to_string()))?;

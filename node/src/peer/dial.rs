@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use blockchat_names::Names;
 use bytes::Bytes;
 use http_body_util::Empty;
 use hyper::Uri;
@@ -10,7 +11,6 @@ use hyper::header::{CONNECTION, HOST, HeaderValue, UPGRADE};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
-use tokio::net::TcpStream;
 
 use super::handshake::{self, Credentials, HandshakeError, STREAM_VERSION};
 use super::transport::{self, Raw};
@@ -58,16 +58,16 @@ pub fn host_and_port(url: &str) -> Result<(String, u16), DialError> {
 }
 
 /// Connects, upgrades and authenticates.
-pub async fn dial(url: &str, credentials: &Credentials, peer: u16) -> Result<Raw, DialError> {
+pub async fn dial(names: &Names, url: &str, credentials: &Credentials, peer: u16) -> Result<Raw, DialError> {
     let (host, port) = host_and_port(url)?;
-    let opened = tokio::time::timeout(CONNECT_TIMEOUT, open(&host, port));
+    let opened = tokio::time::timeout(CONNECT_TIMEOUT, open(names, &host, port));
     let mut raw = opened.await.map_err(|_| DialError::Timeout)??;
     handshake::dial(&mut raw.stream, credentials, peer).await?;
     Ok(raw)
 }
 
-async fn open(host: &str, port: u16) -> Result<Raw, DialError> {
-    let stream = TcpStream::connect((host, port)).await.map_err(DialError::Connect)?;
+async fn open(names: &Names, host: &str, port: u16) -> Result<Raw, DialError> {
+    let stream = names.connect(host, port).await.map_err(DialError::Connect)?;
     stream.set_nodelay(true).map_err(DialError::Connect)?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     // Ends by itself: with the upgrade, or with the answer that refuses it.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use blockchat_ledger::Ring;
+use blockchat_names::Names;
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use rand::Rng;
@@ -38,6 +39,8 @@ pub struct PeerSettings {
     pub key: SigningKey,
     /// Where the others are.
     pub directory: Arc<dyn Directory>,
+    /// Where host names are looked up.
+    pub names: Names,
     /// Bounds on what waits for a peer.
     pub outbox: OutboxLimits,
     /// Bounds on a connection.
@@ -48,7 +51,7 @@ impl PeerSettings {
     /// Settings with the usual bounds.
     pub fn new(ring: Arc<Ring>, me: u16, key: SigningKey, directory: Arc<dyn Directory>) -> Self {
         let (outbox, connection) = (OutboxLimits::default(), ConnectionLimits::default());
-        Self { ring, me, key, directory, outbox, connection }
+        Self { ring, me, key, directory, names: Names::default(), outbox, connection }
     }
 }
 
@@ -122,7 +125,7 @@ impl PeerNetwork {
     /// Starts dialling the members with lower ids and opens the door to those with higher ones.
     /// Must be called inside a tokio runtime; everything ends with `shutdown`.
     pub fn start<I: Inbox>(settings: PeerSettings, inbox: I, door: &StreamDoor, shutdown: CancellationToken) -> Self {
-        let PeerSettings { ring, me, key, directory, outbox, connection } = settings;
+        let PeerSettings { ring, me, key, directory, names, outbox, connection } = settings;
         let members: Vec<[u8; 32]> = ring.members().iter().map(|member| member.consensus_key).collect();
         let ids = (0..).zip(&members).map(|(id, _)| id).filter(|id| *id != me);
         let peers: BTreeMap<u16, Peer> = ids.map(|id| (id, Peer::new(outbox))).collect();
@@ -131,7 +134,7 @@ impl PeerNetwork {
         let credentials = Arc::new(Credentials { chain_id: ring.chain_id(), me, key, members });
         let adopter = Adopter { network: network.clone(), inbox, limits: connection };
         for &id in network.inner.peers.keys().filter(|id| **id < me) {
-            tokio::spawn(keep_dialled(adopter.clone(), Arc::clone(&credentials), id));
+            tokio::spawn(keep_dialled(adopter.clone(), names.clone(), Arc::clone(&credentials), id));
         }
         tokio::spawn(network.clone().forward_records());
         door.open(credentials, move |peer, raw| {
@@ -304,7 +307,7 @@ impl PeerNetwork {
 }
 
 /// Keeps a stream to a member with a lower id, for ever.
-async fn keep_dialled<I: Inbox>(adopter: Adopter<I>, credentials: Arc<Credentials>, id: u16) {
+async fn keep_dialled<I: Inbox>(adopter: Adopter<I>, names: Names, credentials: Arc<Credentials>, id: u16) {
     let shutdown = adopter.network.inner.shutdown.clone();
     let attempts = async {
         let mut wait = REDIAL_FIRST;
@@ -312,7 +315,7 @@ async fn keep_dialled<I: Inbox>(adopter: Adopter<I>, credentials: Arc<Credential
         loop {
             let error = match adopter.network.inner.directory.url_of(id) {
                 None => Some("its URL is not known yet".to_owned()),
-                Some(url) => match dial(&url, &credentials, id).await {
+                Some(url) => match dial(&names, &url, &credentials, id).await {
                     Err(error) => Some(format!("{url}: {error}")),
                     Ok(raw) => {
                         let started = Instant::now();

@@ -247,9 +247,9 @@ async fn members_of_another_chain_and_impostors_stay_outside() {
 #[tokio::test]
 async fn a_newer_stream_of_a_member_replaces_the_older_one() {
     let mut zero = Node::start(0, &[], Options::default()).await;
-    let mut older = dial(&zero.url(), &Node::credentials(1), 0).await.unwrap();
+    let mut older = dial(&Names::default(), &zero.url(), &Node::credentials(1), 0).await.unwrap();
     assert_eq!(zero.next().await, Seen::Up(1));
-    let mut newer = dial(&zero.url(), &Node::credentials(1), 0).await.unwrap();
+    let mut newer = dial(&Names::default(), &zero.url(), &Node::credentials(1), 0).await.unwrap();
     assert_eq!(zero.next().await, Seen::Down(1));
     assert_eq!(zero.next().await, Seen::Up(1));
     let mut rest = Vec::new();
@@ -271,14 +271,14 @@ async fn malformed_bytes_end_the_stream_and_are_counted() {
     let records = frame::urls(b"bad");
     let cases: [&[u8]; 4] = [&u32::MAX.to_le_bytes(), &[2, 0, 0, 0, 9, 0], &undecodable, &records];
     for (count, bytes) in (1..).zip(cases) {
-        let mut raw = dial(&zero.url(), &Node::credentials(1), 0).await.unwrap();
+        let mut raw = dial(&Names::default(), &zero.url(), &Node::credentials(1), 0).await.unwrap();
         assert_eq!(zero.next().await, Seen::Up(1));
         raw.stream.write_all(bytes).await.unwrap();
         assert_eq!(zero.next().await, Seen::Down(1));
         assert_eq!(zero.network.status()[0].malformed, count);
     }
     // A broken socket is no violation.
-    let mut raw = dial(&zero.url(), &Node::credentials(1), 0).await.unwrap();
+    let mut raw = dial(&Names::default(), &zero.url(), &Node::credentials(1), 0).await.unwrap();
     assert_eq!(zero.next().await, Seen::Up(1));
     raw.stream.write_all(&[5, 0]).await.unwrap();
     drop(raw);
@@ -292,7 +292,7 @@ async fn a_silent_peer_is_dropped_and_a_quiet_one_is_not() {
     let mut zero = Node::start(0, &[], Options { limits, ..Options::default() }).await;
     let mut one = Node::start(1, &[&zero], Options { limits, ..Options::default() }).await;
     assert_eq!((zero.next().await, one.next().await), (Seen::Up(1), Seen::Up(0)));
-    let _silent = dial(&zero.url(), &Node::credentials(2), 0).await.unwrap();
+    let _silent = dial(&Names::default(), &zero.url(), &Node::credentials(2), 0).await.unwrap();
     assert_eq!(zero.next().await, Seen::Up(2));
     assert_eq!(zero.next().await, Seen::Down(2));
     tokio::time::sleep(Duration::from_millis(400)).await;
@@ -303,7 +303,7 @@ async fn a_silent_peer_is_dropped_and_a_quiet_one_is_not() {
 async fn a_peer_that_takes_nothing_is_dropped() {
     let limits = ConnectionLimits { ping_every: Duration::from_millis(50), ..ConnectionLimits::default() };
     let mut zero = Node::start(0, &[], Options { limits, ..Options::default() }).await;
-    let raw = dial(&zero.url(), &Node::credentials(1), 0).await.unwrap();
+    let raw = dial(&Names::default(), &zero.url(), &Node::credentials(1), 0).await.unwrap();
     assert_eq!(zero.next().await, Seen::Up(1));
     let (_reader, mut writer) = raw.stream.into_split();
     tokio::spawn(async move {

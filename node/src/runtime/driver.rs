@@ -11,6 +11,7 @@ use super::handle::{Handle, Tickets};
 use super::inbox::Inputs;
 use super::observe::Observer;
 use super::perform::Performer;
+use super::pulse::Pulse;
 use super::serve::BlockServer;
 use super::timers::Timers;
 use super::verify::Verifiers;
@@ -63,6 +64,7 @@ impl<D: Disk> Driver<D> {
             view: Arc::new(ArcSwap::from_pointee(core.view())),
             tickets: Arc::new(Tickets::default()),
             next: Arc::new(AtomicU64::new(0)),
+            pulse: Pulse::start(),
         };
         let performer = Performer {
             log: parts.log,
@@ -97,6 +99,7 @@ impl<D: Disk> Driver<D> {
     fn work(&mut self) -> Result<(), RuntimeError> {
         let mut batch = Vec::new();
         while !self.inputs.senders.stopping() {
+            self.performer.handle.pulse.beat();
             batch.extend(self.performer.timers.due(self.clock.monotonic()).into_iter().map(Input::Timer));
             self.inputs.drain(&mut batch);
             if batch.is_empty() {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use blockchat_consensus::{Input, Submission, View};
@@ -13,6 +14,7 @@ use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use super::inbox::Senders;
+use super::pulse::Pulse;
 use crate::http::backend::{Backend, SubmitResult, Unavailable};
 
 /// Questions under way at once; more are refused.
@@ -70,6 +72,7 @@ pub struct Handle {
     pub(super) view: Arc<ArcSwap<View>>,
     pub(super) tickets: Arc<Tickets>,
     pub(super) next: Arc<AtomicU64>,
+    pub(super) pulse: Pulse,
 }
 
 impl Handle {
@@ -107,5 +110,9 @@ impl Backend for Handle {
 
     fn view(&self) -> Arc<View> {
         self.view.load_full()
+    }
+
+    fn silent_for(&self) -> Duration {
+        self.pulse.silent_for()
     }
 }

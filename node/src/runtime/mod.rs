@@ -10,6 +10,7 @@ mod handle;
 mod inbox;
 mod observe;
 mod perform;
+mod pulse;
 mod serve;
 mod timers;
 mod verify;

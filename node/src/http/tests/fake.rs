@@ -2,6 +2,7 @@
 //! committed when the test says so.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::time::Duration;
 
 use blockchat_consensus::{Admitted, Certificate, Committed, Evidence, Submission, SubmitError, View};
 use blockchat_ledger::{
@@ -75,6 +76,7 @@ struct Inner {
     now_ms: u64,
     slips_in: Option<VerifiedTransaction>,
     busy: u32,
+    silent_for: Duration,
 }
 
 impl FakeLedger {
@@ -101,6 +103,7 @@ impl FakeLedger {
             now_ms: 1_700_000_001_000,
             slips_in: None,
             busy: 0,
+            silent_for: Duration::ZERO,
         };
         Arc::new(Self { ring, activity: Activity::default(), inner: Mutex::new(inner) })
     }
@@ -248,6 +251,11 @@ impl FakeLedger {
         inner.pool.precheck(&self.ring, &inner.state, inner.tip().index, signed, Origin::Client)
     }
 
+    /// The thread that owns the state has not come round for so long.
+    pub fn hang(&self, silent_for: Duration) {
+        self.lock().silent_for = silent_for;
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap()
     }
@@ -278,6 +286,10 @@ impl Backend for FakeLedger {
             let inner = self.lock();
             Ok(inner.pool.pending_account(&inner.state, &account))
         })
+    }
+
+    fn silent_for(&self) -> Duration {
+        self.lock().silent_for
     }
 
     fn view(&self) -> Arc<View> {

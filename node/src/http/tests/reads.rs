@@ -1,5 +1,7 @@
 //! What can be looked up.
 
+use std::time::Duration;
+
 use blockchat_api::{BlockPage, LotteryAnswer, paths};
 use blockchat_consensus::{Evidence, EvidenceKind};
 use blockchat_ledger::lottery;
@@ -130,7 +132,7 @@ async fn readiness_says_why_not() {
     let joining = TestNode::before_joining(ledger.clone(), None);
     joining.state.set_waiting_for("the bootstrap node");
     let answer = joining.admin("/readyz").await;
-    assert_eq!((answer.status, answer.text.contains("the bootstrap node")), (503, true));
+    assert_eq!((answer.status, answer.text.as_str()), (503, "joining: waiting for the bootstrap node\n"));
     assert_eq!(joining.admin("/healthz").await.status, 200);
     let node = TestNode::of(ledger, None);
     assert_eq!(node.admin("/readyz").await.status, 200);
@@ -143,6 +145,18 @@ async fn readiness_says_why_not() {
     node.ledger.set_peers(vec![Some(40), None, None, None], true);
     assert_eq!(node.admin("/readyz").await.text, "syncing, 39 blocks behind\n");
     assert_eq!(node.get(paths::STATUS).await.body["phase"], "syncing");
+    // A restart would not make it faster.
+    assert_eq!(node.admin("/healthz").await.text, "ok\n");
+}
+
+#[tokio::test]
+async fn only_a_hanging_thread_makes_a_node_not_alive() {
+    let node = TestNode::new();
+    node.ledger.hang(Duration::from_secs(59));
+    assert_eq!(node.admin("/healthz").await.status, 200);
+    node.ledger.hang(Duration::from_secs(61));
+    let answer = node.admin("/healthz").await;
+    assert_eq!((answer.status, answer.text.starts_with("stuck: ")), (503, true), "{}", answer.text);
 }
 
 #[tokio::test]
