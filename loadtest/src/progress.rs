@@ -1,7 +1,9 @@
 //! How far a run is, for whoever watches: a bar on a terminal, else a line for each new activity.
 
 use crate::meters::Meters;
+use crate::stats::count_f64;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -10,6 +12,8 @@ use std::time::{Duration, Instant};
 
 /// How often the bar is drawn anew.
 const PERIOD: Duration = Duration::from_millis(200);
+/// Over which time the pace is taken.
+const WINDOW: Duration = Duration::from_secs(2);
 
 /// Counters of the run that is going on. Counting costs an atomic addition or two.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +29,8 @@ struct Shared {
     committed: AtomicU64,
     rejected: AtomicU64,
     waiting: AtomicU64,
+    /// The blocks of the last [`WINDOW`], by the transactions in them.
+    recent: Mutex<VecDeque<(Instant, u64)>>,
     /// Prints a line when the label changes: nobody sees a bar.
     plain: Option<Instant>,
     meters: Option<Meters>,
@@ -48,6 +54,7 @@ impl Progress {
         for counter in [&shared.accepted, &shared.committed, &shared.rejected, &shared.waiting] {
             counter.store(0, Relaxed);
         }
+        shared.recent.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.label(label);
     }
 
@@ -78,6 +85,28 @@ impl Progress {
     pub fn committed(&self) {
         self.shared.committed.fetch_add(1, Relaxed);
         self.meter(|meters| meters.committed.inc());
+    }
+
+    /// A block with so many transactions was seen, whoever sent them.
+    pub fn block(&self, transactions: u64) {
+        self.shared.committed.fetch_add(transactions, Relaxed);
+        self.meter(|meters| meters.committed.inc_by(transactions));
+        let mut recent = self.shared.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.push_back((Instant::now(), transactions));
+        while recent.front().is_some_and(|(at, _)| at.elapsed() > WINDOW) {
+            recent.pop_front();
+        }
+    }
+
+    /// Committed transactions per second and milliseconds per block, over the last blocks.
+    fn pace(&self) -> Option<(f64, f64)> {
+        let recent = self.shared.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let (first, last) = (recent.front()?.0, recent.back()?.0);
+        // The first block only begins the span.
+        let transactions: u64 = recent.iter().skip(1).map(|(_, transactions)| transactions).sum();
+        let span = last.saturating_duration_since(first);
+        let blocks = count_f64(recent.len() as u64 - 1);
+        (!span.is_zero()).then(|| (count_f64(transactions) / span.as_secs_f64(), span.as_secs_f64() * 1e3 / blocks))
     }
 
     /// One request was refused for good, with this code.
@@ -114,6 +143,9 @@ impl Progress {
         let committed = shared.committed.load(Relaxed);
         if committed > 0 {
             let _ = write!(line, ", {committed} committed");
+        }
+        if let Some((per_second, block_ms)) = self.pace() {
+            let _ = write!(line, " ({per_second:.0} tx/s, a block each {block_ms:.1} ms)");
         }
         if rejected > 0 {
             let _ = write!(line, ", {rejected} refused");
@@ -190,6 +222,13 @@ mod tests {
         let waiting = progress.wait_for_money();
         assert_eq!(progress.line(), "5 nodes | 1 accepted of 10, 1 committed, 1 refused, 1 waiting for money");
         drop(waiting);
+        progress.block(7);
+        assert!(progress.pace().is_none(), "one block has no pace");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        progress.block(5);
+        let (per_second, block_ms) = progress.pace().unwrap();
+        assert!((per_second * block_ms / 1e3 - 5.0).abs() < 1e-6, "five in one block's time: {per_second} {block_ms}");
+        assert!(progress.line().contains("13 committed ("), "{}", progress.line());
         progress.begin("10 nodes", 20);
         assert_eq!(progress.line(), "10 nodes | 0 accepted of 20");
     }

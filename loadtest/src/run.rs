@@ -7,6 +7,7 @@ use crate::network::{Member, Network};
 use crate::progress::Progress;
 use crate::report::schema::{BlockTime, ClientLoad, FailedNode, Load, Run, Throughput};
 use crate::stats::{Latencies, block_interval, client_throughput, count_f64, mean, millis, per_second};
+use crate::watch::BlockFeed;
 use blockchat_client::api::TransactionStatus;
 use blockchat_ledger::{Amount, Hash};
 use std::collections::{BTreeMap, HashSet};
@@ -40,12 +41,16 @@ pub async fn measure(
 ) -> Result<Fired, LoadError> {
     let stakes = network.stakes().await?;
     let start_height = height(network.members.first()).await?;
+    let feed = network.members.first().map(|member| BlockFeed::start(member.client.clone(), progress.clone()));
     let logs = fire(plans, policy, progress).await?;
     let failed_nodes = failed_nodes(&logs);
     let network = &network.without(&failed_nodes)?;
     let logs = redirected(logs, network);
     progress.label("waiting until everything is committed");
     let last_commit = settle(&logs).await?;
+    if let Some(feed) = feed {
+        feed.tell_up_to(height(network.members.first()).await?).await;
+    }
     progress.label("reading the chain of every node");
     let ledger = chain::read(network).await?;
     let mut load = evaluate(&logs, last_commit, &ledger, start_height);

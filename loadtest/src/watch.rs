@@ -1,12 +1,20 @@
-//! When blocks were seen: a node's height, asked for again and again.
+//! When blocks were seen: a node's height, asked for again and again, and its events.
 
+use crate::progress::Progress;
 use blockchat_client::Client;
+use blockchat_client::api::Event;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 /// Time between two questions. Sightings are late by at most this and the answer's way.
 const PERIOD: Duration = Duration::from_millis(2);
+
+/// Pause before a stream of events that broke is opened again.
+const FEED_PAUSE: Duration = Duration::from_millis(100);
+/// How long the end of a run waits for the last events.
+const FEED_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A new height, and when it was first seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +77,51 @@ async fn watch(client: Client, seen: Arc<Mutex<Vec<Sighting>>>) {
             seen.lock().unwrap_or_else(PoisonError::into_inner).extend(sighting);
         }
         tokio::time::sleep(PERIOD).await;
+    }
+}
+
+/// Tells `progress` of every block that one node commits, until dropped.
+#[derive(Debug)]
+pub struct BlockFeed {
+    height: Arc<AtomicU64>,
+    task: JoinHandle<()>,
+}
+
+impl BlockFeed {
+    /// From the next block on. A stream that breaks is opened again after its last block.
+    pub fn start(client: Client, progress: Progress) -> Self {
+        let height = Arc::new(AtomicU64::new(0));
+        let seen = height.clone();
+        let task = tokio::spawn(async move {
+            let mut next = None;
+            loop {
+                if let Ok(mut events) = client.events(next).await {
+                    while let Ok(Some(event)) = events.next().await {
+                        if let Event::Block(block) = event {
+                            next = Some(block.index + 1);
+                            progress.block(block.transactions.len() as u64);
+                            seen.store(block.index, Relaxed);
+                        }
+                    }
+                }
+                tokio::time::sleep(FEED_PAUSE).await;
+            }
+        });
+        Self { height, task }
+    }
+
+    /// Waits until the block at `height` was told, for a second at most: the figures are for people who watch.
+    pub async fn tell_up_to(self, height: u64) {
+        let give_up = Instant::now() + FEED_PATIENCE;
+        while self.height.load(Relaxed) < height && Instant::now() < give_up {
+            tokio::time::sleep(PERIOD).await;
+        }
+    }
+}
+
+impl Drop for BlockFeed {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 

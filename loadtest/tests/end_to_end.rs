@@ -5,7 +5,7 @@ mod fake;
 use blockchat_loadtest::fire::{self, Policy, WhenBroke};
 use blockchat_loadtest::network::Network;
 use blockchat_loadtest::progress::Progress;
-use blockchat_loadtest::report::schema::{Load, Report, Run};
+use blockchat_loadtest::report::schema::{Experiment, Load, Money, Report, Run};
 use blockchat_loadtest::run::measure;
 use fake::{Fake, Fault, Setup};
 use std::path::Path;
@@ -337,4 +337,86 @@ async fn bad_values_of_rate_reproduce_and_compare_have_their_exit_codes() {
     let finished = program(&["compare", path, path]).await;
     assert_eq!(finished.status.code(), Some(65));
     assert!(String::from_utf8(finished.stderr).unwrap().contains("schema_version 99"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_network_is_measured_as_a_cell_of_the_experiment() {
+    let fake = Fake::start(Setup { nodes: 2, endowment: 100_000, ..Setup::default() }).await;
+    let folder = files(&[&lines(1, 10), &lines(0, 10)]);
+    let (at, input) = (fake.urls.join(","), folder.path().to_str().unwrap());
+    let one = folder.path().join("one");
+    let arguments = [
+        "reproduce",
+        "--at",
+        &at,
+        "--input",
+        input,
+        "--runs",
+        "2",
+        "--print-report",
+        "--output",
+        one.to_str().unwrap(),
+    ];
+    let finished = program(&arguments).await;
+    let said = String::from_utf8(finished.stdout).unwrap();
+    assert!(finished.status.success(), "{said} {}", String::from_utf8_lossy(&finished.stderr));
+    // The log alone is enough to get the report back.
+    let log = folder.path().join("job.log");
+    std::fs::write(&log, said).unwrap();
+    let all = folder.path().join("report");
+    let merge = ["merge", log.to_str().unwrap(), one.to_str().unwrap(), "--output", all.to_str().unwrap()];
+    let merged = program(&merge).await;
+    assert!(merged.status.success(), "{}", String::from_utf8_lossy(&merged.stderr));
+    let report = read_report(folder.path());
+    assert_eq!(report.parts.len(), 1);
+    let part = &report.parts[0];
+    assert_eq!((part.nodes, part.experiment, part.money), (2, Experiment::Matrix, Money::Funded));
+    assert_eq!(part.runs.len(), 4, "two runs, read twice");
+    for run in &part.runs {
+        let load = run.load.as_ref().unwrap();
+        assert_eq!((load.committed, load.lost), (20, 0), "{:?}", run.problems);
+        assert_eq!(load.stakes.values().map(ToString::to_string).collect::<Vec<_>>(), ["10", "10"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_network_has_to_be_named_in_full() {
+    let fake = Fake::start(Setup::default()).await;
+    let finished = program(&["reproduce", "--at", &fake.urls[1]]).await;
+    let said = String::from_utf8_lossy(&finished.stderr).into_owned();
+    assert_eq!(finished.status.code(), Some(64), "{said}");
+    assert!(said.contains("missing: 0, 2"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_are_not_there_yet_are_waited_for() {
+    let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}");
+    let folder = files(&["id1 x\n"]);
+    let input = folder.path().to_str().unwrap();
+    let without = program(&["fire", "--nodes", &url, "--input", input]).await;
+    assert_eq!(without.status.code(), Some(69));
+    let started = Instant::now();
+    let with = program(&["fire", "--nodes", &url, "--input", input, "--wait", "1"]).await;
+    assert_eq!(with.status.code(), Some(69));
+    assert!(started.elapsed() >= Duration::from_secs(1), "it asked again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_committed_is_counted_while_it_happens() {
+    let fake = Fake::start(Setup::default()).await;
+    let folder = files(&[&lines(1, 30), &lines(2, 30), &lines(0, 30)]);
+    let network = Network::connect(&fake.urls, &blockchat_client::Options::default()).await.unwrap();
+    let lines = blockchat_loadtest::input::read_directory(folder.path(), 0..3).unwrap();
+    let meters = blockchat_loadtest::meters::Meters::new().unwrap();
+    let (progress, _line) = Progress::start(Some(meters.clone()));
+    let policy = Policy {
+        when_broke: WhenBroke::Fail,
+        patience: Duration::from_secs(5),
+        retry_bound: Duration::from_secs(5),
+        gone_bound: Duration::from_secs(5),
+    };
+    let fired = measure(&network, fire::plan(&network, &lines), policy, &progress).await.unwrap();
+    assert_eq!(fired.run.load.unwrap().committed, 90);
+    assert_eq!((meters.offered.get(), meters.accepted.get(), meters.committed.get()), (90, 90, 90));
 }

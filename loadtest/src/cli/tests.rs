@@ -1,4 +1,5 @@
-use super::{Cli, Command, positive, reproduce_plan, setting};
+use super::reproduce::reproduce_plan;
+use super::{Cli, Command, positive, setting};
 use crate::report::schema::{Experiment, Money};
 use clap::{CommandFactory, Parser};
 

@@ -20,7 +20,13 @@ use std::path::{Path, PathBuf};
 pub struct Reporter {
     directory: PathBuf,
     report: Report,
+    print: bool,
 }
+
+/// The line before a printed report.
+pub const REPORT_BEGINS: &str = "-----BEGIN BLOCKCHAT REPORT-----";
+/// The line after it.
+pub const REPORT_ENDS: &str = "-----END BLOCKCHAT REPORT-----";
 
 impl Reporter {
     /// Makes `directory` if need be; without one, `results/COMMAND-TIME` below the working directory.
@@ -42,9 +48,37 @@ impl Reporter {
             complete: false,
             parts: Vec::new(),
         };
-        let reporter = Self { directory, report };
+        let reporter = Self { directory, report, print: false };
         reporter.write()?;
         Ok(reporter)
+    }
+
+    /// [`Reporter::finish`] also prints `report.json`, so that it can be read back from a log.
+    #[must_use]
+    pub fn printed_at_the_end(mut self) -> Self {
+        self.print = true;
+        self
+    }
+
+    /// Adds the parts of other reports. The same cell in several of them becomes one part with more runs.
+    ///
+    /// # Errors
+    /// The report cannot be written.
+    pub fn merge(&mut self, reports: Vec<Report>) -> Result<(), LoadError> {
+        let parts = &mut self.report.parts;
+        for report in reports {
+            self.report.node_version = report.node_version;
+            for part in report.parts {
+                match parts.iter_mut().find(|known| same_cell(known, &part)) {
+                    Some(known) => known.runs.extend(part.runs),
+                    None => parts.push(part),
+                }
+            }
+        }
+        for part in parts {
+            part.figures = figures(&part.runs);
+        }
+        self.write()
     }
 
     /// Adds a part and writes the report.
@@ -67,6 +101,9 @@ impl Reporter {
         self.write()?;
         println!("{}", tables::text(&self.report));
         println!("Report: {}", self.directory.join("report.json").display());
+        if self.print {
+            println!("{REPORT_BEGINS}\n{}\n{REPORT_ENDS}", self.json()?);
+        }
         let problems = self.problems();
         if !problems.is_empty() {
             return Err(LoadError::Failed(problems.join("\n")));
@@ -86,15 +123,24 @@ impl Reporter {
         .collect()
     }
 
+    fn json(&self) -> Result<String, LoadError> {
+        serde_json::to_string_pretty(&self.report).map_err(|error| LoadError::Failed(error.to_string()))
+    }
+
     fn write(&self) -> Result<(), LoadError> {
-        let json = serde_json::to_string_pretty(&self.report).map_err(|error| LoadError::Failed(error.to_string()))?;
-        replace(&self.directory.join("report.json"), &(json + "\n"))?;
+        replace(&self.directory.join("report.json"), &(self.json()? + "\n"))?;
         replace(&self.directory.join("report.md"), &tables::markdown(&self.report))?;
         for plot in plots::plots(&self.report) {
             replace(&self.directory.join(format!("{}.svg", plot.name)), &plot.file())?;
         }
         replace(&self.directory.join("report.html"), &html::page(&self.report))
     }
+}
+
+/// Whether two parts measured the same thing.
+fn same_cell(one: &Part, other: &Part) -> bool {
+    let cell = |part: &Part| (part.experiment, part.nodes, part.capacity, part.money, part.endowment);
+    cell(one) == cell(other) && one.node_settings == other.node_settings
 }
 
 /// Writes beside the file and renames, so that a reader never finds half a report.
@@ -149,6 +195,28 @@ mod tests {
             !names.iter().any(|name| name.to_string_lossy().ends_with("partial")),
             "no temporary file stays: {names:?}"
         );
+    }
+
+    #[test]
+    fn merging_keeps_every_run_and_makes_repetitions_of_the_same_cell() {
+        let folder = tempfile::tempdir().unwrap();
+        let report = |name: &str, parts: Vec<Part>| {
+            let mut reporter =
+                Reporter::create("reproduce", Some(folder.path().join(name)), Environment::default()).unwrap();
+            for part in parts {
+                reporter.add(part, "0.1.0").unwrap();
+            }
+            reporter.report
+        };
+        let one = report("one", vec![part(&[])]);
+        let other = report("other", vec![Part { capacity: 20, ..part(&[]) }, part(&["lost"])]);
+        let mut merged = Reporter::create("merge", Some(folder.path().join("all")), Environment::default()).unwrap();
+        merged.merge(vec![one, other]).unwrap();
+        let found = read(&folder.path().join("all"));
+        let cells: Vec<_> = found.parts.iter().map(|part| (part.capacity, part.runs.len())).collect();
+        assert_eq!(cells, [(10, 2), (20, 1)]);
+        assert_eq!(found.node_version, "0.1.0");
+        assert!(merged.finish().unwrap_err().to_string().contains("lost"), "a failed run stays one");
     }
 
     #[test]

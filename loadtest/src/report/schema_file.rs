@@ -1,6 +1,7 @@
 //! The schema of `report.json` as a file, and reading a report of any version with a clear error.
 
 use super::schema::{Report, SCHEMA_VERSION};
+use super::{REPORT_BEGINS, REPORT_ENDS};
 use crate::error::{LoadError, io_error};
 use serde_json::Value;
 use std::path::Path;
@@ -14,7 +15,7 @@ pub fn json_schema() -> Value {
     schema
 }
 
-/// Reads a report: a `report.json`, or the directory that holds one.
+/// Reads a report: a `report.json`, the directory that holds one, or a log with a printed one (the last counts).
 ///
 /// # Errors
 /// It cannot be read, is no report, or has another version of the form.
@@ -22,8 +23,8 @@ pub fn read(path: &Path) -> Result<Report, LoadError> {
     let path = if path.is_dir() { path.join("report.json") } else { path.to_owned() };
     let bytes = std::fs::read(&path).map_err(io_error(&path))?;
     let refused = |why: String| LoadError::Report(format!("{}: {why}", path.display()));
-    let value: Value =
-        serde_json::from_slice(&bytes).map_err(|error| refused(format!("this is no report: {error}")))?;
+    let value: Value = serde_json::from_slice(printed(&bytes).unwrap_or(&bytes))
+        .map_err(|error| refused(format!("this is no report: {error}")))?;
     match value.get("schema_version").and_then(Value::as_u64) {
         None => return Err(refused("this is no report: it has no schema_version".to_owned())),
         Some(version) if version != u64::from(SCHEMA_VERSION) => {
@@ -37,9 +38,16 @@ pub fn read(path: &Path) -> Result<Report, LoadError> {
     serde_json::from_value(value).map_err(|error| refused(format!("this is no report: {error}")))
 }
 
+/// What stands between the marks of a printed report.
+fn printed(log: &[u8]) -> Option<&[u8]> {
+    let text = std::str::from_utf8(log).ok()?;
+    let (_, after) = text.rsplit_once(REPORT_BEGINS)?;
+    Some(after.split_once(REPORT_ENDS)?.0.as_bytes())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{json_schema, read};
+    use super::{json_schema, printed, read};
     use std::path::Path;
 
     #[test]
@@ -54,6 +62,14 @@ mod tests {
             found == text,
             "docs/report.schema.json is not current: UPDATE_DOCS=1 cargo test -p blockchat-loadtest schema"
         );
+    }
+
+    #[test]
+    fn a_report_is_found_in_a_log() {
+        let log =
+            format!("[0 s] x\n{0}\nold\n{1}\nmore\n{0}\n{{}}\n{1}\nend\n", super::REPORT_BEGINS, super::REPORT_ENDS);
+        assert_eq!(printed(log.as_bytes()), Some(&b"\n{}\n"[..]));
+        assert_eq!(printed(b"{}"), None);
     }
 
     #[test]

@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 
 /// How long nodes may take until all are ready and have their grants.
 const START_BOUND: Duration = Duration::from_mins(1);
+/// BCC for each node as the assignment has it.
+const ASSIGNMENT_BCC: u64 = 1_000;
 /// BCC for each node when a run measures the protocol and not the purse: forty times what a file costs.
 const FUNDED_BCC: u64 = 100_000;
 /// The stake of every member, BCC; in the fairness experiment, of every member but one.
@@ -73,13 +75,17 @@ struct Cell {
 /// # Errors
 /// A node fails or does not start, or a file is malformed. A run whose ledger is wrong is no error here: its report
 /// says so.
-pub async fn reproduce(plan: &Plan, output: Option<PathBuf>, progress: &Progress) -> Result<Reporter, LoadError> {
+pub async fn reproduce(
+    plan: &Plan,
+    report: impl FnOnce(Environment) -> Result<Reporter, LoadError>,
+    progress: &Progress,
+) -> Result<Reporter, LoadError> {
     let cells = cells(plan);
     // All files are read before the first process is started.
     let files = files::read(plan.input.as_deref(), &cells)?;
     let folder = plan.folder.clone().unwrap_or_else(std::env::temp_dir);
     let environment = Environment::detect().with_data_in(&folder);
-    let mut reporter = Reporter::create("reproduce", output, environment)?;
+    let mut reporter = report(environment)?;
     let total = cells.len();
     for (number, cell) in cells.into_iter().enumerate() {
         let mut runs = Vec::new();
@@ -93,16 +99,7 @@ pub async fn reproduce(plan: &Plan, output: Option<PathBuf>, progress: &Progress
             node_version.clone_from(&started.network.node_version);
             runs.push(started.measure(plan, &cell, &files).await?);
         }
-        let part = Part {
-            figures: BTreeMap::new(),
-            experiment: cell.experiment,
-            nodes: cell.nodes,
-            capacity: cell.capacity,
-            money: cell.money,
-            endowment,
-            node_settings: cell.settings,
-            runs,
-        };
+        let part = part(cell, endowment, runs);
         reporter.add(part, &node_version)?;
     }
     Ok(reporter)
@@ -153,11 +150,77 @@ fn cell_name(cell: &Cell) -> String {
     format!("{experiment:?}, {nodes} nodes, capacity {capacity}, {money:?} money")
 }
 
+/// Runs one cell on a network that was there already, with its parameters and its money; its nodes are left as they are.
+///
+/// # Errors
+/// A node does not answer, not every member was named, or a file is malformed. A run whose ledger is wrong is no error
+/// here: its report says so.
+pub async fn reproduce_at(
+    plan: &Plan,
+    network: &Network,
+    mut reporter: Reporter,
+    progress: &Progress,
+) -> Result<Reporter, LoadError> {
+    let parameters = &network.parameters;
+    let missing: Vec<String> = (0..parameters.nodes)
+        .filter(|id| network.members.iter().all(|member| member.id != *id))
+        .map(|id| id.to_string())
+        .collect();
+    if !missing.is_empty() {
+        let (missing, nodes) = (missing.join(", "), parameters.nodes);
+        return Err(LoadError::Usage(format!("--at needs every one of the {nodes} members; missing: {missing}")));
+    }
+    let cell = |experiment: &Experiment| Cell {
+        experiment: *experiment,
+        nodes: parameters.nodes,
+        capacity: parameters.capacity,
+        money: money_of(parameters.endowment),
+        settings: BTreeMap::new(),
+    };
+    let cells: Vec<Cell> = plan.experiments.iter().map(cell).collect();
+    let files = files::read(plan.input.as_deref(), &cells)?;
+    for cell in cells {
+        let mut runs = Vec::new();
+        for run in 0..plan.runs {
+            let label = format!("run {}/{}: {}", run + 1, plan.runs, cell_name(&cell));
+            let lab = Lab { cluster: None, network: network.clone(), startup: None, label: &label, progress };
+            runs.push(lab.measure(plan, &cell, &files).await?);
+        }
+        reporter.add(part(cell, parameters.endowment, runs), &network.node_version)?;
+    }
+    Ok(reporter)
+}
+
+/// What an endowment makes of a run.
+fn money_of(endowment: Amount) -> Money {
+    if Some(endowment) == Amount::from_bcc(ASSIGNMENT_BCC) {
+        Money::Assignment
+    } else if Some(endowment) >= Amount::from_bcc(FUNDED_BCC) {
+        Money::Funded
+    } else {
+        Money::Given
+    }
+}
+
+fn part(cell: Cell, endowment: Amount, runs: Vec<Run>) -> Part {
+    Part {
+        figures: BTreeMap::new(),
+        experiment: cell.experiment,
+        nodes: cell.nodes,
+        capacity: cell.capacity,
+        money: cell.money,
+        endowment,
+        node_settings: cell.settings,
+        runs,
+    }
+}
+
 /// Nodes that are ready for a run.
 struct Lab<'a> {
-    cluster: Cluster,
+    /// The processes, if they were started here.
+    cluster: Option<Cluster>,
     network: Network,
-    startup: Startup,
+    startup: Option<Startup>,
     label: &'a str,
     progress: &'a Progress,
 }
@@ -185,7 +248,7 @@ impl<'a> Lab<'a> {
             eprintln!("{label}: data and logs stay in {}", cluster.folder().display());
         }
         let (network, startup) = cluster.ready(since, spec.start_bound).await?;
-        Ok(Self { cluster, network, startup, label, progress })
+        Ok(Self { cluster: Some(cluster), network, startup: Some(startup), label, progress })
     }
 
     /// Runs the experiment and stops the nodes. If it fails because a node has ended, the error says that instead.
@@ -201,14 +264,17 @@ impl<'a> Lab<'a> {
             Ok(run) => run,
             Err(error) => {
                 // A node that has ended explains the error better than the error itself.
-                let problem = self.cluster.check().err().unwrap_or(error);
+                let ended = self.cluster.as_mut().and_then(|cluster| cluster.check().err());
+                let problem = ended.unwrap_or(error);
                 return Ok(failed(&problem));
             }
         };
-        run.startup = Some(self.startup);
-        self.progress.label(&format!("{}: stopping nodes", self.label));
-        if let Err(error) = self.cluster.stop().await {
-            run.problems.push(error.to_string());
+        run.startup = self.startup;
+        if let Some(cluster) = self.cluster {
+            self.progress.label(&format!("{}: stopping nodes", self.label));
+            if let Err(error) = cluster.stop().await {
+                run.problems.push(error.to_string());
+            }
         }
         Ok(run)
     }
@@ -248,7 +314,7 @@ fn usual_stake() -> StakePlan {
 
 #[cfg(test)]
 mod tests {
-    use super::{Plan, cell_name, cells};
+    use super::{Plan, cell_name, cells, money_of};
     use crate::fire::{Policy, WhenBroke};
     use crate::rate::Offer;
     use crate::report::schema::{Experiment, Money};
@@ -291,6 +357,16 @@ mod tests {
         assert_eq!(cell_name(&cells[0]), "Matrix, 5 nodes, capacity 5, Assignment money");
         assert_eq!(cell_name(&cells[11]), "Matrix, 10 nodes, capacity 20, Funded money");
         assert_eq!(cell_name(&cells[13]), "Fairness, 5 nodes, capacity 5, Funded money");
+    }
+
+    #[test]
+    fn the_endowment_tells_whose_money_a_running_network_has() {
+        let money = |bcc: &str| money_of(bcc.parse().unwrap());
+        assert_eq!(money("1000"), Money::Assignment);
+        assert_eq!(
+            (money("99999.999999"), money("100000"), money("5000000")),
+            (Money::Given, Money::Funded, Money::Funded)
+        );
     }
 
     #[test]

@@ -74,6 +74,9 @@ pub async fn conclude_signed(network: &Network, result: SignedRun) -> Result<Run
 /// The chain's pauses when a validator dies under load.
 pub async fn kill_validator(lab: &mut Lab<'_>, plan: &Plan) -> Result<Run, LoadError> {
     lab.stake(&usual_stake()).await?;
+    let Some(cluster) = &mut lab.cluster else {
+        return Err(LoadError::Usage("only nodes that were started here can be killed".to_owned()));
+    };
     let network = lab.network.clone();
     let survivors: Vec<Member> = network.members.iter().filter(|member| member.id != VICTIM).cloned().collect();
     let url = survivors[0].client.url();
@@ -84,7 +87,7 @@ pub async fn kill_validator(lab: &mut Lab<'_>, plan: &Plan) -> Result<Run, LoadE
     let start = Instant::now();
     let kill = async {
         tokio::time::sleep(WARM_UP + BEFORE_KILL).await;
-        lab.cluster.kill(VICTIM)
+        cluster.kill(VICTIM)
     };
     let (offered, killed_at) = tokio::join!(offer(&survivors, network.parameters.nodes, load, lab.progress), kill);
     let (offered, killed_at) = (offered?, killed_at?);

@@ -1,5 +1,7 @@
 //! A network of fake nodes behind the public interface: one shared ledger in memory, faults on demand.
 
+mod blocks;
+
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -204,7 +206,8 @@ fn router(node: Node) -> Router {
         .route("/api/v1/wallet/transactions", post(pay))
         .route("/api/v1/transactions/{id}", get(transaction))
         .route("/api/v1/accounts/{address}", get(account))
-        .route("/api/v1/blocks", get(blocks))
+        .route("/api/v1/blocks", get(blocks::page))
+        .route("/api/v1/events", get(blocks::events))
         .with_state(node)
 }
 
@@ -362,49 +365,4 @@ async fn transaction(State(node): State<Node>, Path(id): Path<String>) -> Respon
         (None, None) => return problem(404, "unknown_transaction"),
     };
     Json(json!({"transaction_id": id, "status": status, "reason": reason})).into_response()
-}
-
-async fn blocks(State(node): State<Node>, Query(query): Query<HashMap<String, u64>>) -> Json<Value> {
-    let world = node.world.lock().unwrap();
-    // Small pages, so that every test reads several.
-    let (from, limit) = (query["from"], query["limit"].min(7));
-    let height = world.blocks.len() as u64 - 1;
-    let last = (from + limit - 1).min(height);
-    let shown: Vec<Value> = (from..=last).map(|index| block(&world, node.id, index)).collect();
-    let next = (last < height).then_some(last + 1);
-    Json(json!({"blocks": shown, "next": next, "height": height}))
-}
-
-fn block(world: &World, node: u16, index: u64) -> Value {
-    let block = &world.blocks[usize::try_from(index).unwrap()];
-    let items: Vec<Value> = block
-        .transactions
-        .iter()
-        .map(|tx| {
-            json!({
-                "transaction_id": tx.id, "sender_address": address(tx.from), "sender_id": tx.from,
-                "receiver_address": tx.to.map_or("0".to_owned(), address), "receiver_id": tx.to,
-                "type_of_transaction": if tx.to.is_some() { "message" } else { "stake" }, "amount": tx.amount,
-                "message": tx.message, "nonce": tx.nonce, "valid_until": 9, "chain_id": Hash::ZERO, "signature": "",
-            })
-        })
-        .collect();
-    let fees: u64 = block.transactions.iter().map(|tx| tx.fee.micros()).sum();
-    // The fake's grants, so that every account is on the chain.
-    let items = if index == 0 { (0..world.setup.nodes).map(grant).collect() } else { items };
-    let previous = index.checked_sub(1).map_or(Hash::ZERO, |parent| world.hash(node, parent));
-    json!({
-        "index": index, "timestamp_ms": block.timestamp_ms, "validator": address(block.validator),
-        "validator_id": block.validator, "current_hash": world.hash(node, index), "previous_hash": previous, "round": 0,
-        "transaction_count": items.len(), "transaction_root": Hash::ZERO, "state_root": Hash::ZERO,
-        "chain_id": Hash::ZERO, "transactions": items, "receipts": [], "fees": Amount::from_micros(fees),
-    })
-}
-
-fn grant(id: u16) -> Value {
-    json!({
-        "transaction_id": Hash::of("fake grant", &[&id.to_be_bytes()]), "sender_address": "0",
-        "receiver_address": address(id), "receiver_id": id, "type_of_transaction": "grant", "amount": "1000",
-        "message": "", "nonce": 0, "valid_until": 9, "chain_id": Hash::ZERO, "signature": "",
-    })
 }
