@@ -1,5 +1,6 @@
 //! The command line.
 
+mod check;
 mod fire;
 mod rate;
 mod reports;
@@ -39,6 +40,9 @@ enum Command {
     /// fairness experiment.
     #[command(after_help = EXIT_CODES)]
     Reproduce(reproduce::ReproduceArgs),
+    /// Send the smallest payment and see it committed in the same block by every node: a network's own test.
+    #[command(after_help = EXIT_CODES)]
+    Check(check::CheckArgs),
     /// Put two reports side by side: ratios, and whether the ranges over the runs meet.
     #[command(after_help = EXIT_CODES)]
     Compare(reports::CompareArgs),
@@ -77,6 +81,7 @@ impl Cli {
             Command::Fire(arguments) => fire::fire(arguments, &progress).await?,
             Command::Rate(arguments) => rate::rate(arguments, &progress).await?,
             Command::Reproduce(arguments) => reproduce::reproduce_all(arguments, &progress).await?,
+            Command::Check(arguments) => return check::check(arguments, &progress).await,
             Command::Compare(arguments) => return reports::compare_reports(&arguments),
             Command::Merge(arguments) => reports::merge(arguments)?,
         };
@@ -91,7 +96,7 @@ impl Cli {
             Command::Fire(arguments) => arguments.targets.metrics_listen,
             Command::Rate(arguments) => arguments.targets.metrics_listen,
             Command::Reproduce(arguments) => arguments.metrics_listen,
-            Command::Compare(_) | Command::Merge(_) => None,
+            Command::Check(_) | Command::Compare(_) | Command::Merge(_) => None,
         }
     }
 }

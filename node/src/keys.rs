@@ -1,5 +1,7 @@
 //! The node's keys: the wallet's file, and the consensus key that follows from it.
 
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use blockchat_keyfile::KeyFileError;
@@ -42,9 +44,29 @@ impl From<KeyFileError> for KeysError {
 /// Reads the wallet, or makes one. With a passphrase the file is encrypted; a plain file is then refused.
 pub fn wallet(path: &Path, passphrase: Option<&Secret>) -> Result<Wallet, KeysError> {
     let passphrase = passphrase.map(Secret::expose);
+    close_to_group(path);
     match blockchat_keyfile::read(path, passphrase)? {
         Some(wallet) => Ok(wallet),
         None => Ok(blockchat_keyfile::create(path, passphrase)?),
+    }
+}
+
+/// Takes the group's rights to write from a file of this process's own user. Kubernetes gives them to every file of a
+/// volume when it hands the volume to a pod's group, and an image without a shell offers no other way to take them back.
+fn close_to_group(path: &Path) {
+    let Ok(metadata) = fs::metadata(path) else { return };
+    let mode = metadata.permissions().mode() & 0o7777;
+    let own = metadata.uid() == rustix::process::geteuid().as_raw();
+    if own && mode & 0o007 == 0 && mode & 0o030 != 0 {
+        match fs::set_permissions(path, fs::Permissions::from_mode(0o600)) {
+            Ok(()) => {
+                tracing::warn!(file = %path.display(), mode = format!("{mode:o}"), "the wallet's file was open to its group: closed")
+            }
+            // Reading it says what is wrong with it.
+            Err(error) => {
+                tracing::warn!(file = %path.display(), %error, "the wallet's file can't be closed to its group")
+            }
+        }
     }
 }
 
@@ -69,6 +91,23 @@ pub fn consensus(wallet: &Wallet) -> Result<SigningKey, KeyError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_was_opened_to_its_group_is_closed_and_one_open_to_all_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("wallet.pem");
+        let made = wallet(&path, None).unwrap();
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o7777;
+        let open = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        open(0o660);
+        let read = wallet(&path, None).unwrap();
+        assert_eq!((read.public_key(), mode()), (made.public_key(), 0o600));
+        open(0o440);
+        wallet(&path, None).unwrap();
+        assert_eq!(mode(), 0o440, "a mounted secret stays as it is");
+        open(0o664);
+        assert!(wallet(&path, None).is_err());
+    }
 
     #[test]
     fn a_refused_passphrase_names_the_setting() {

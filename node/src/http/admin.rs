@@ -21,6 +21,7 @@ pub fn admin_router(state: AppState) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(alive))
+        .route("/startupz", get(started))
         .route("/readyz", get(ready))
         .with_state(state)
 }
@@ -55,13 +56,22 @@ async fn alive(State(state): State<AppState>) -> (StatusCode, String) {
     }
 }
 
+/// Started: a member. Until then it waits for others, for as long as they take.
+async fn started(State(state): State<AppState>) -> (StatusCode, String) {
+    match state.joined() {
+        Some(_) => (StatusCode::OK, "joined\n".to_owned()),
+        None => (StatusCode::SERVICE_UNAVAILABLE, joining(&state)),
+    }
+}
+
+fn joining(state: &AppState) -> String {
+    format!("joining: waiting for {}\n", state.waiting_for())
+}
+
 /// Ready: joined, synced, within one block of its peers. The body says why not.
 async fn ready(State(state): State<AppState>) -> (StatusCode, String) {
-    let reason = match state.joined() {
-        None => Some(format!("joining: waiting for {}", state.waiting_for())),
-        Some(joined) => joined.not_ready(),
-    };
-    match reason {
+    let Some(joined) = state.joined() else { return (StatusCode::SERVICE_UNAVAILABLE, joining(&state)) };
+    match joined.not_ready() {
         None => (StatusCode::OK, "ready\n".to_owned()),
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
     }

@@ -133,6 +133,8 @@ async fn readiness_says_why_not() {
     joining.state.set_waiting_for("the bootstrap node");
     let answer = joining.admin("/readyz").await;
     assert_eq!((answer.status, answer.text.as_str()), (503, "joining: waiting for the bootstrap node\n"));
+    let answer = joining.admin("/startupz").await;
+    assert_eq!((answer.status, answer.text.as_str()), (503, "joining: waiting for the bootstrap node\n"));
     assert_eq!(joining.admin("/healthz").await.status, 200);
     let node = TestNode::of(ledger, None);
     assert_eq!(node.admin("/readyz").await.status, 200);
@@ -146,6 +148,7 @@ async fn readiness_says_why_not() {
     assert_eq!(node.admin("/readyz").await.text, "syncing, 39 blocks behind\n");
     assert_eq!(node.get(paths::STATUS).await.body["phase"], "syncing");
     // A restart would not make it faster.
+    assert_eq!(node.admin("/startupz").await.text, "joined\n");
     assert_eq!(node.admin("/healthz").await.text, "ok\n");
 }
 
