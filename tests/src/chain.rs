@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::api::Api;
 use crate::coins::{Micros, micros};
-use crate::node::Node;
 
 /// What an account holds after a replay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub fn assert_same_chain(one: &Chain, other: &Chain) {
 
 impl Chain {
     /// Reads all pages.
-    pub async fn read(node: &Node) -> Self {
+    pub async fn read(node: &Api) -> Self {
         let mut blocks: Vec<Value> = Vec::new();
         loop {
             let page = node.get(&format!("/blocks?from={}&limit=500", blocks.len())).await;

@@ -45,6 +45,16 @@ impl Drop for Folder {
     }
 }
 
+/// Keeps a text of a failed test under `artifacts/`.
+pub fn keep(test: &str, name: &str, text: &str) {
+    let folder = artifacts().join(format!("{test}-{}", std::process::id()));
+    let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(folder.join(name), text));
+    match written {
+        Ok(()) => eprintln!("kept: {}", folder.join(name).display()),
+        Err(error) => eprintln!("could not keep {name}: {error}"),
+    }
+}
+
 fn artifacts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("artifacts")
 }

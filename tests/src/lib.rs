@@ -7,12 +7,15 @@
 
 #![allow(clippy::missing_panics_doc, reason = "said once, above")]
 
+mod api;
 mod binaries;
 mod chain;
 mod cluster;
 mod coins;
+mod containers;
 mod folder;
 mod http;
+mod kubernetes;
 mod load;
 mod node;
 mod ports;
@@ -20,12 +23,15 @@ mod program;
 mod shell;
 mod wait;
 
+pub use api::Api;
 pub use binaries::binary;
 pub use chain::{Account, Chain, assert_same_chain};
 pub use cluster::{Cluster, Network};
 pub use coins::{Micros, micros};
-pub use folder::Folder;
-pub use http::Answer;
+pub use containers::{Container, Containers, docker, try_docker};
+pub use folder::{Folder, keep};
+pub use http::{Answer, client, send};
+pub use kubernetes::{NAMESPACE, Release, chart, fresh_namespace, helm, kubectl, run};
 pub use load::{Load, Sent, assert_exactly_once};
 pub use node::Node;
 pub use program::{Finished, Program};

@@ -8,6 +8,7 @@ use std::time::Instant;
 use serde_json::json;
 use tokio::task::JoinHandle;
 
+use crate::api::Api;
 use crate::chain::Chain;
 use crate::cluster::Cluster;
 use crate::http::{client, is_temporary, send};
@@ -32,16 +33,21 @@ pub struct Load {
 }
 
 impl Load {
-    /// Starts one sender for each node.
+    /// Starts one sender for each node of a cluster.
     pub async fn start(cluster: &Cluster) -> Self {
+        Self::on(cluster.nodes.iter().map(|node| (**node).clone()).collect()).await
+    }
+
+    /// Starts one sender for each node.
+    pub async fn on(nodes: Vec<Api>) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let count = Arc::new(AtomicUsize::new(0));
         let mut senders = Vec::new();
-        for node in &cluster.nodes {
+        for node in &nodes {
             let sender = Sender {
                 url: format!("{}/api/v1/wallet/transactions?wait=committed", node.api_url()),
                 id: node.id().await,
-                members: u64::try_from(cluster.nodes.len()).expect("a small number"),
+                members: u64::try_from(nodes.len()).expect("a small number"),
                 stop: Arc::clone(&stop),
                 count: Arc::clone(&count),
             };

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reqwest::{Method, RequestBuilder};
 use rustix::process::Signal;
-use serde_json::Value;
 
-use crate::http::{Answer, client, send};
+use crate::api::Api;
+use crate::http::{client, send};
 use crate::program::{Finished, Program};
 use crate::wait::{LONG, eventually};
 use crate::{binary, ports};
@@ -19,10 +19,18 @@ use crate::{binary, ports};
 pub struct Node {
     folder: PathBuf,
     settings: BTreeMap<String, String>,
-    api: SocketAddr,
+    api: Api,
     peer: SocketAddr,
     admin: SocketAddr,
     program: Option<Program>,
+}
+
+impl Deref for Node {
+    type Target = Api;
+
+    fn deref(&self) -> &Api {
+        &self.api
+    }
 }
 
 impl Node {
@@ -30,7 +38,8 @@ impl Node {
     pub fn new(folder: PathBuf) -> Self {
         std::fs::create_dir_all(folder.join("keys")).expect("a folder for the node");
         let [api, peer, admin] = [ports::free_address(), ports::free_address(), ports::free_address()];
-        let mut node = Self { folder, settings: BTreeMap::new(), api, peer, admin, program: None };
+        let http = Api::new(format!("http://{api}"));
+        let mut node = Self { folder, settings: BTreeMap::new(), api: http, peer, admin, program: None };
         node.set("LISTEN", api);
         node.set("PEER_LISTEN", peer);
         node.set("ADMIN_LISTEN", admin);
@@ -49,11 +58,6 @@ impl Node {
     /// Where other nodes reach it.
     pub fn peer_url(&self) -> String {
         format!("http://{}", self.peer)
-    }
-
-    /// Where clients reach it.
-    pub fn api_url(&self) -> String {
-        format!("http://{}", self.api)
     }
 
     /// The file of its wallet key.
@@ -137,77 +141,13 @@ impl Node {
         if let Some(program) = &mut self.program
             && let Some(status) = program.ended()
         {
-            panic!("the node at {} ended with {status}:\n{}", self.api, program.tail());
+            panic!("the node at {} ended with {status}:\n{}", self.api.api_url(), program.tail());
         }
-    }
-
-    /// A request to the public API, by full path.
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        client().request(method, format!("{}{path}", self.api_url()))
-    }
-
-    /// `GET` below `/api/v1`; the error says why nothing came back.
-    pub async fn try_get(&self, path: &str) -> Result<Answer, String> {
-        send(self.request(Method::GET, &format!("/api/v1{path}"))).await
-    }
-
-    /// `GET` below `/api/v1` that must succeed.
-    pub async fn get(&self, path: &str) -> Value {
-        self.try_get(path).await.unwrap_or_else(|error| panic!("GET {path} of {}: {error}", self.api)).ok()
-    }
-
-    /// Sends JSON below `/api/v1`, or nothing if it is `Null`.
-    pub async fn send(&self, method: Method, path: &str, body: &Value) -> Answer {
-        let request = self.request(method, &format!("/api/v1{path}"));
-        send(if body.is_null() { request } else { request.json(body) })
-            .await
-            .unwrap_or_else(|error| panic!("{path} of {}: {error}", self.api))
-    }
-
-    /// Lets the node's wallet pay or write, and waits until it is committed.
-    pub async fn transfer(&self, body: &Value) -> Value {
-        self.committed(Method::POST, "/wallet/transactions?wait=committed", body).await
-    }
-
-    /// Sets the stake of the node's wallet, and waits until it is committed.
-    pub async fn stake(&self, amount: &str) -> Value {
-        self.committed(Method::PUT, "/wallet/stake?wait=committed", &serde_json::json!({ "amount": amount })).await
-    }
-
-    async fn committed(&self, method: Method, path: &str, body: &Value) -> Value {
-        let answer = self.send(method, path, body).await.ok();
-        let id = answer["transaction_id"].as_str().expect("a transaction id").to_owned();
-        eventually(&format!("transaction {id} to be committed"), LONG, async || {
-            let answer = self.get(&format!("/transactions/{id}")).await;
-            match answer["status"].as_str() {
-                Some("committed") => Ok(answer),
-                _ => Err(answer.to_string()),
-            }
-        })
-        .await
-    }
-
-    /// `GET /status`.
-    pub async fn status(&self) -> Result<Value, String> {
-        let answer = self.try_get("/status").await?;
-        if answer.status == 200 { Ok(answer.body) } else { Err(answer.text) }
-    }
-
-    /// Its member id.
-    pub async fn id(&self) -> u64 {
-        let status = self.status().await.expect("its status");
-        status["id"].as_u64().unwrap_or_else(|| panic!("not a member: {status}"))
-    }
-
-    /// Index of its newest block.
-    pub async fn height(&self) -> u64 {
-        let status = self.status().await.expect("its status");
-        status["height"].as_u64().unwrap_or_else(|| panic!("no chain: {status}"))
     }
 
     /// Waits until it takes part, by its status and by the probe that an orchestrator would ask.
     pub async fn ready(&mut self) {
-        let what = format!("the node at {} to be ready", self.api);
+        let what = format!("the node at {} to be ready", self.api_url());
         eventually(&what, LONG, async || {
             self.assert_running();
             let status = self.status().await?;

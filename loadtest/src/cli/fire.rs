@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::targets::{Targets, given, policy};
+use super::targets::{GONE_AFTER_SECONDS, Targets, given, policy};
 use crate::environment::Environment;
 use crate::error::LoadError;
 use crate::fire::{WhenBroke, plan};
@@ -30,6 +30,10 @@ pub struct FireArgs {
     /// Seconds to wait for money without any new block before a line is given up.
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     pub patience: u64,
+    /// Seconds without any answer after which a node is taken for gone. Longer than a restart, for nodes that are restarted
+    /// under load.
+    #[arg(long, default_value_t = GONE_AFTER_SECONDS, value_name = "SECONDS")]
+    pub gone_after: u64,
 }
 
 /// Sends the files, waits for the commits, checks the ledger.
@@ -43,7 +47,7 @@ pub async fn fire(arguments: FireArgs, progress: &Progress) -> Result<Reporter, 
         progress.label("setting stakes");
         network.set_stakes(&stakes.resolve(ids)).await?;
     }
-    let policy = policy(arguments.when_broke, arguments.patience);
+    let policy = policy(arguments.when_broke, arguments.patience, arguments.gone_after);
     let plans = plan(&network, &lines);
     progress.begin("sending", plans.iter().map(|plan| plan.sends.len() as u64).sum());
     let fired = run::measure(&network, plans, policy, progress).await?;

@@ -8,7 +8,7 @@ use blockchat_client::Options;
 use clap::{Args, ValueEnum};
 
 use super::reports::ReportArgs;
-use super::targets::{ANSWER_BOUND, connect, policy, read_token};
+use super::targets::{ANSWER_BOUND, GONE_AFTER_SECONDS, connect, policy, read_token};
 use super::{positive, setting};
 use crate::environment::Environment;
 use crate::error::{LoadError, io_error};
@@ -86,6 +86,10 @@ pub struct ReproduceArgs {
     /// Seconds to wait for money without any new block before a line is given up.
     #[arg(long, default_value_t = PATIENCE_SECONDS, value_name = "SECONDS")]
     pub patience: u64,
+    /// Seconds without any answer after which a node is taken for gone. Longer than a restart, for nodes that are restarted
+    /// under load.
+    #[arg(long, default_value_t = GONE_AFTER_SECONDS, value_name = "SECONDS")]
+    pub gone_after: u64,
     /// Repetitions of each cell, each on fresh nodes.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub runs: u32,
@@ -174,7 +178,7 @@ pub fn reproduce_plan(arguments: ReproduceArgs) -> Result<reproduce::Plan, LoadE
         runs: arguments.runs,
         input: arguments.input,
         settings: arguments.node_settings.into_iter().collect(),
-        policy: policy(arguments.when_broke, arguments.patience),
+        policy: policy(arguments.when_broke, arguments.patience, arguments.gone_after),
         signed: SignedLoad {
             rates: vec![arguments.saturation_from],
             saturate: true,

@@ -17,8 +17,8 @@ use crate::report::schema::{Experiment, Money, Part, Run};
 
 /// How long a request is repeated that a node asks to send later.
 const RETRY_BOUND: Duration = Duration::from_secs(30);
-/// How long a request without an answer is repeated before the node is taken for gone.
-const GONE_BOUND: Duration = Duration::from_secs(10);
+/// How long a request without an answer is repeated before the node is taken for gone, unless something else is asked for.
+pub const GONE_AFTER_SECONDS: u64 = 10;
 
 #[derive(Debug, Args)]
 pub struct Targets {
@@ -79,12 +79,12 @@ pub fn read_token(path: &Path) -> Result<String, LoadError> {
 }
 
 /// How clients behave.
-pub fn policy(when_broke: WhenBroke, patience_seconds: u64) -> Policy {
+pub fn policy(when_broke: WhenBroke, patience_seconds: u64, gone_after_seconds: u64) -> Policy {
     Policy {
         when_broke,
         patience: Duration::from_secs(patience_seconds),
-        retry_bound: RETRY_BOUND,
-        gone_bound: GONE_BOUND,
+        retry_bound: RETRY_BOUND.max(Duration::from_secs(gone_after_seconds)),
+        gone_bound: Duration::from_secs(gone_after_seconds),
     }
 }
 

@@ -93,7 +93,7 @@ async fn a_malformed_transaction_file_stops_before_anything_is_sent() {
         let text = if id == 2 { format!("{good}\nid3\n{good}") } else { good.to_owned() };
         std::fs::write(input.join(format!("trans{id}.txt")), text).expect("a file");
     }
-    let urls: Vec<_> = cluster.nodes.iter().map(blockchat_tests::Node::api_url).collect();
+    let urls: Vec<_> = cluster.nodes.iter().map(|node| node.api_url()).collect();
     let [input, report] = [input, folder.path().join("report")].map(|path| path.display().to_string());
     let mut program = loadtest(
         folder.path(),
