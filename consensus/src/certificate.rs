@@ -77,7 +77,8 @@ impl Certificate {
         Ok(())
     }
 
-    fn precommit(&self, member: u16) -> Vote {
+    /// The vote that a member's signature is under.
+    pub(crate) fn precommit(&self, member: u16) -> Vote {
         Vote {
             kind: VoteType::Precommit,
             height: Height(self.height),

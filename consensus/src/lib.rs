@@ -31,6 +31,7 @@ mod simulation;
 
 pub use certificate::{Certificate, CertificateError, CommitSignature};
 pub use config::{CoreConfig, LogStatus, Recovered, Timing};
+pub use context::quorum;
 pub use core::{Core, CoreError};
 pub use engine::EngineError;
 pub use io::{

@@ -5,7 +5,7 @@
 
 use blockchat_ledger::{BlockHeader, Hash, SignedTransaction};
 use borsh::{BorshDeserialize, BorshSerialize};
-use malachitebft_core_types::{PolkaCertificate, RoundCertificate};
+use malachitebft_core_types::{PolkaCertificate, RoundCertificate, VoteType};
 
 use crate::certificate::Certificate;
 use crate::context::{BlockChat, SignedProposal, SignedVote};
@@ -116,6 +116,36 @@ pub enum MessageError {
 }
 
 impl PeerMessage {
+    /// What kinds there are, as [`PeerMessage::kind`] names them.
+    pub const KINDS: [&str; 13] = [
+        "hello",
+        "status",
+        "proposal",
+        "vote",
+        "polka",
+        "round",
+        "transactions",
+        "have",
+        "get_transactions",
+        "get_blocks",
+        "blocks",
+        "lost_log",
+        "lost_log_answer",
+    ];
+
+    /// What the sender says about the height in progress, if the message says something: `proposal`, `prevote` or
+    /// `precommit`.
+    pub fn statement(&self) -> Option<&'static str> {
+        match self {
+            Self::Proposal(_) => Some("proposal"),
+            Self::Vote(vote) => Some(match vote.message.kind {
+                VoteType::Prevote => "prevote",
+                VoteType::Precommit => "precommit",
+            }),
+            _ => None,
+        }
+    }
+
     /// The encoding that [`PeerMessage::decode`] reads.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(256);

@@ -18,7 +18,9 @@ use crate::config::{Config, EXIT_USAGE};
 use crate::http::{self, Activity, ApiToken, AppState, Joined};
 use crate::join::{Identity, JoinError, JoinSettings, JoinTiming, Joining, Membership};
 use crate::keys::{self, KeysError};
-use crate::peer::{Directory as _, PeerNetwork, PeerServer, PeerSettings, ServerError, ServerLimits, StreamDoor};
+use crate::peer::{
+    Directory as _, PeerBytes, PeerNetwork, PeerServer, PeerSettings, ServerError, ServerLimits, StreamDoor,
+};
 use crate::runtime::{self, EXIT_FATAL, RuntimeError};
 use crate::storage::log::disk::Directory;
 use crate::storage::{self, DataDir, OpenLog, Reader, Store, StoreError, Writer};
@@ -94,6 +96,7 @@ struct Opened {
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), AppError> {
     init_logging(&log_filter(&config.log), config.log_format)?;
     let metrics = Metrics::register(&prometheus::Registry::new()).map_err(TelemetryError::from)?;
+    metrics.watch_storage(config.data_dir.clone());
     let tasks = TaskTracker::new();
     let token = config.api_token.as_ref().and_then(|token| ApiToken::new(token.expose()));
     let app = AppState::new(metrics.clone(), token);
@@ -122,7 +125,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), AppE
     tasks.spawn(http::serve_admin(admin, app.clone(), shutdown.child_token()));
 
     let door = StreamDoor::new();
-    let joining = open_joining(&config, &opened).await?;
+    let joining = open_joining(&config, &opened, &metrics).await?;
     tasks.spawn(peers.serve(joining.router().merge(door.router()), shutdown.child_token()));
     let membership = match establish(&joining, &app, &shutdown).await {
         Err(JoinError::Stopped) => {
@@ -172,7 +175,7 @@ fn open(config: &Config) -> Result<Opened, AppError> {
     Ok(Opened { open, store, wallet: Arc::new(wallet), consensus_key, _data: data })
 }
 
-async fn open_joining(config: &Config, opened: &Opened) -> Result<Joining, AppError> {
+async fn open_joining(config: &Config, opened: &Opened, metrics: &Metrics) -> Result<Joining, AppError> {
     let settings = JoinSettings {
         data_dir: config.data_dir.clone(),
         parameters: config.parameters.clone(),
@@ -180,6 +183,7 @@ async fn open_joining(config: &Config, opened: &Opened) -> Result<Joining, AppEr
         bootstrap_url: Some(config.bootstrap_url.clone()),
         advertise_url: config.advertise_url.clone(),
         join_token: config.join_token.as_ref().map(|token| token.expose().to_owned()),
+        requests: Some(metrics.peer.join_requests_total.clone()),
         timing: JoinTiming::default(),
     };
     let identity = Identity { wallet: opened.wallet.clone(), consensus_key: opened.consensus_key.clone() };
@@ -222,6 +226,7 @@ async fn take_part(
         membership.me,
         opened.consensus_key.clone(),
         membership.urls.clone(),
+        PeerBytes::new(metrics.peer.peer_bytes_total.clone()),
     );
     let Opened { mut open, store, wallet, consensus_key, _data } = opened;
     let (failed, store_failed) = oneshot::channel();

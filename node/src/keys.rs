@@ -57,16 +57,15 @@ fn close_to_group(path: &Path) {
     let Ok(metadata) = fs::metadata(path) else { return };
     let mode = metadata.permissions().mode() & 0o7777;
     let own = metadata.uid() == rustix::process::geteuid().as_raw();
-    if own && mode & 0o007 == 0 && mode & 0o030 != 0 {
-        match fs::set_permissions(path, fs::Permissions::from_mode(0o600)) {
-            Ok(()) => {
-                tracing::warn!(file = %path.display(), mode = format!("{mode:o}"), "the wallet's file was open to its group: closed")
-            }
-            // Reading it says what is wrong with it.
-            Err(error) => {
-                tracing::warn!(file = %path.display(), %error, "the wallet's file can't be closed to its group")
-            }
-        }
+    let (group_writes, others) = (mode & 0o030, mode & 0o007);
+    if !own || group_writes == 0 || others != 0 {
+        return;
+    }
+    let (file, mode) = (path.display(), format!("{mode:o}"));
+    match fs::set_permissions(path, fs::Permissions::from_mode(0o600)) {
+        Ok(()) => tracing::warn!(%file, mode, "the wallet's file was open to its group: closed"),
+        // Reading it says what is wrong with it.
+        Err(error) => tracing::warn!(%file, mode, %error, "the wallet's file can't be closed to its group"),
     }
 }
 

@@ -46,4 +46,4 @@ for image in "blockchat-node:$version" "blockchat-node:$version-next" "blockchat
     "$docker" save "$image" --output "$images/image.tar"
     "$cluster" load "$images/image.tar" >/dev/null
 done
-"$@"
+RUST_BACKTRACE=0 "$@"

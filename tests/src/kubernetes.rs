@@ -122,6 +122,20 @@ impl Release {
         .await;
     }
 
+    /// The identity of a pod, which another one of the same name does not have; empty if there is none.
+    pub fn uid(&self, ordinal: usize) -> String {
+        kubectl(&["get", "pod", &self.pod(ordinal), "--ignore-not-found", "--output", "jsonpath={.metadata.uid}"])
+    }
+
+    /// Waits until a pod is another one than it was.
+    pub async fn replaced(&self, ordinal: usize, uid: &str) {
+        eventually(&format!("pod {ordinal} to be replaced"), LONG, async || {
+            let found = self.uid(ordinal);
+            if found.is_empty() || found == uid { Err(format!("it is '{found}'")) } else { Ok(()) }
+        })
+        .await;
+    }
+
     /// Waits until all pods have the same tip; its index and hash.
     pub async fn settled(&self) -> (u64, String) {
         eventually("all pods to have the same tip", LONG, async || {

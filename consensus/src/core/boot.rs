@@ -12,7 +12,7 @@ use super::{Core, CoreError, Peer, Phase};
 use crate::candidates::Candidates;
 use crate::certificate::Certificate;
 use crate::config::{CoreConfig, LogStatus, Recovered};
-use crate::context::{SignedVote, ValidatorSet};
+use crate::context::{SignedVote, ValidatorSet, Vote};
 use crate::engine::Engine;
 use crate::io::{Now, Outputs};
 use crate::record::{Entry, Record};
@@ -211,9 +211,27 @@ impl Core {
         if message.height.0 != next {
             return message.height.0 > next;
         }
-        let in_log =
-            self.replay.iter().any(|entry| matches!(entry, (_, Entry::Vote(known)) if known.message == *message));
-        !in_log && !self.engine.has_said(message)
+        !self.knows_own_vote(message)
+    }
+
+    /// Whether a vote of this node for the height in progress is in its log or was said since the start.
+    fn knows_own_vote(&self, vote: &Vote) -> bool {
+        let in_log = self.replay.iter().any(|entry| matches!(entry, (_, Entry::Vote(known)) if known.message == *vote));
+        in_log || self.engine.has_said(vote)
+    }
+
+    /// A certificate of the next height with a precommit of this node that its log lacks says the same as a peer's hello:
+    /// it is what is left of its votes when all members were started anew.
+    pub(super) fn judge_log_by(&mut self, certificate: &Certificate, out: &mut Outputs) {
+        let signed = certificate.signatures.iter().any(|entry| entry.member == self.me);
+        if !signed || self.mute != Mute::No || self.accept_lost_log {
+            return;
+        }
+        let vote = certificate.precommit(self.me);
+        if !self.knows_own_vote(&vote) {
+            let height = certificate.height;
+            self.lose_log(format!("block {height} is certified with a vote of this node that the log lacks"), out);
+        }
     }
 
     /// Begins once a quorum, this member counted, has said hello: without one nothing could be decided anyway.

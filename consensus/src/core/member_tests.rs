@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use blockchat_ledger::{
     Amount, Descriptor, Member, Parameters, PoolError, PoolLimits, Ring, State, Terms, Transaction, TransactionError,
-    VerifiedTransaction, Wallet, founding_id, genesis,
+    VerifiedTransaction, Wallet, build, founding_id, genesis, lottery,
 };
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{Signer as _, SigningKey};
 
 use super::Core;
+use crate::certificate::{Certificate, CommitSignature};
 use crate::config::{CoreConfig, LogStatus, Recovered, Timing};
-use crate::io::{Action, Admitted, Input, Now, Outputs, Submission, SubmitError, TimerId};
-use crate::message::PeerMessage;
+use crate::io::{Action, Admitted, Event, Input, Now, Outputs, Submission, SubmitError, TimerId, View};
+use crate::message::{CertifiedBlock, PeerMessage};
 use crate::record::Record;
+use crate::signing::vote_bytes;
 
 const NOW: Now = Now { monotonic: Duration::from_secs(1), wall_ms: 1_700_000_001_000 };
 
@@ -216,6 +218,47 @@ fn a_member_without_its_log_asks_until_it_may_vote() {
     let out = node.hear(Input::Timer(TimerId::LostLog));
     assert_eq!(asks(&out), Some(Some(2)));
     assert!(out.actions.iter().any(|action| matches!(action, Action::SetTimer { id: TimerId::LostLog, .. })));
+}
+
+/// The first block after genesis, certified by some members.
+fn certified(node: &Node, signers: &[u16]) -> CertifiedBlock {
+    let View { tip, state, .. } = node.core.view();
+    let winner = lottery::draw_order(&tip.hash(), &state.stakes(&node.ring))[0];
+    let validator = node.ring.member(winner).unwrap().wallet.clone();
+    let none = std::iter::empty();
+    let (block, _) = build(&node.ring, &state, &tip, &validator, 0, NOW.wall_ms, none).unwrap();
+    let mut certificate = Certificate { height: 1, round: 0, block: block.hash(), signatures: Vec::new() };
+    for &member in signers {
+        let bytes = vote_bytes(&node.ring.chain_id(), &certificate.precommit(member));
+        let signature = SigningKey::from_bytes(&[u8::try_from(member).unwrap() + 1; 32]).sign(&bytes).to_bytes();
+        certificate.signatures.push(CommitSignature { member, signature });
+    }
+    CertifiedBlock { block: borsh::to_vec(&block).unwrap(), certificate }
+}
+
+#[test]
+fn a_certificate_with_a_vote_that_the_log_lacks_means_that_the_log_is_lost() {
+    // As after an older snapshot of its volume was put back while all others were started anew: nobody's hello tells.
+    for (signers, forgot) in [([0, 1, 2], true), ([1, 2, 3], false)] {
+        let mut node = node_of(4, LogStatus::Intact);
+        node.greet(1, 1);
+        node.greet(2, 1);
+        let block = certified(&node, &signers);
+        let mut out = node.hear(Input::Peer { from: 1, message: PeerMessage::Blocks(vec![block]) });
+        let jobs: Vec<u64> = out
+            .actions
+            .iter()
+            .filter_map(|action| if let Action::Verify { job, .. } = action { Some(*job) } else { None })
+            .collect();
+        for job in jobs {
+            let more = node.hear(Input::Verified { job, results: Vec::new() });
+            out.actions.extend(more.actions);
+        }
+        assert_eq!(node.core.view().height, 1, "the block is final whoever voted");
+        assert_eq!(node.core.view().voting, !forgot, "{signers:?}");
+        let told = out.actions.iter().any(|action| matches!(action, Action::Event(Event::Muted { .. })));
+        assert_eq!(told, forgot);
+    }
 }
 
 #[test]

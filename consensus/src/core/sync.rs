@@ -293,6 +293,7 @@ impl Core {
                 break;
             };
             let block = Block { header: block.header, transactions };
+            self.judge_log_by(&certificate, out);
             self.commit_certified(block, certificate, true, out)?;
         }
         Ok(())

@@ -85,7 +85,13 @@ fn challenge(joining: &Joining) -> Hash {
 }
 
 async fn register(State(joining): State<Joining>, Json(request): Json<Register>) -> Result<Json<Registered>, Problem> {
-    blocking(joining, move |joining| admit(joining, &request)).await.map(Json)
+    let requests = joining.inner.settings.requests.clone();
+    let result = blocking(joining, move |joining| admit(joining, &request)).await;
+    if let Some(requests) = requests {
+        let code = result.as_ref().err().map_or("accepted", |problem| problem.code.as_str());
+        requests.with_label_values(&[code]).inc();
+    }
+    result.map(Json)
 }
 
 async fn told(State(joining): State<Joining>, Json(package): Json<NetworkPackage>) -> Result<Json<Told>, Problem> {

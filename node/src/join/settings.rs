@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use blockchat_ledger::Parameters;
+use prometheus::IntCounterVec;
 use thiserror::Error;
 
 use super::files::FileError;
@@ -26,6 +27,8 @@ pub struct JoinSettings {
     pub advertise_url: String,
     /// The contents of `JOIN_TOKEN_FILE`.
     pub join_token: Option<String>,
+    /// Where registrations are counted, by result.
+    pub requests: Option<IntCounterVec>,
     /// How often and how long.
     pub timing: JoinTiming,
 }

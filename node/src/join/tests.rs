@@ -12,7 +12,7 @@ use super::joiner::{Failed, PeerClient};
 use super::wire::*;
 use super::*;
 use crate::peer::testing::{consensus_key, wallet};
-use crate::peer::{Inbox, PeerInput, PeerServer, PeerSettings, Problem, ServerLimits, StreamDoor};
+use crate::peer::{Inbox, PeerBytes, PeerInput, PeerServer, PeerSettings, Problem, ServerLimits, StreamDoor};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -55,6 +55,7 @@ impl Machine {
             bootstrap_url: bootstrap.map(Machine::url),
             advertise_url: format!("http://{address}"),
             join_token: None,
+            requests: None,
             timing: timing(),
         };
         Self { index, key: consensus_key(index), folder, address, settings }
@@ -89,8 +90,13 @@ impl Machine {
             let (joining, shutdown, key) = (joining.clone(), shutdown.clone(), self.key.clone());
             tokio::spawn(async move {
                 let membership = joining.establish(&shutdown).await?;
-                let settings =
-                    PeerSettings::new(Arc::clone(&membership.ring), membership.me, key, membership.urls.clone());
+                let settings = PeerSettings::new(
+                    Arc::clone(&membership.ring),
+                    membership.me,
+                    key,
+                    membership.urls.clone(),
+                    PeerBytes::unread().unwrap(),
+                );
                 let peers = PeerNetwork::start(settings, Deaf, &door, shutdown.clone());
                 joining.tell_others(peers.clone(), shutdown)?;
                 Ok((membership, peers))

@@ -14,6 +14,7 @@ use tokio::io::AsyncRead;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::bytes::PeerBytes;
 use super::frame::{self, Frame, FrameError, FrameReader};
 use super::outbox::Outbox;
 use super::rate::{RateBound, RateLimits};
@@ -88,6 +89,8 @@ pub struct Context<I> {
     pub directory: Arc<dyn Directory>,
     /// Counters of this peer.
     pub counters: Arc<ReadCounters>,
+    /// Counters by kind of message.
+    pub bytes: PeerBytes,
     /// Bounds.
     pub limits: ConnectionLimits,
     /// Ends the connection.
@@ -167,7 +170,9 @@ impl<I: Inbox> Context<I> {
     async fn deliver(&self, encoded: &[Bytes], life: &Life) -> Result<(), Ended> {
         let mut messages = Vec::with_capacity(encoded.len());
         for bytes in encoded {
-            messages.push(I::Message::decode(bytes).ok_or(FrameError::Malformed("message"))?);
+            let message = I::Message::decode(bytes).ok_or(FrameError::Malformed("message"))?;
+            self.bytes.received(message.kind(), bytes.len());
+            messages.push(message);
         }
         self.counters.messages.fetch_add(messages.len() as u64, Ordering::Relaxed);
         life.delivering.store(true, Ordering::Relaxed);

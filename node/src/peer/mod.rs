@@ -4,6 +4,7 @@
 //! opened once, kept, and written to without waiting. The member with the higher id dials the one
 //! with the lower id; `docs/protocol.md` gives the bytes.
 
+mod bytes;
 mod connection;
 mod dial;
 mod door;
@@ -23,6 +24,7 @@ use std::future::Future;
 
 use blockchat_consensus::PeerMessage;
 
+pub use bytes::PeerBytes;
 pub use connection::ConnectionLimits;
 pub use dial::{DialError, host_and_port};
 pub use door::StreamDoor;
@@ -49,6 +51,8 @@ pub trait Message: Sized + Send + 'static {
     fn decode(bytes: &[u8]) -> Option<Self>;
     /// Its treatment when a peer cannot keep up.
     fn class(&self) -> Class;
+    /// Which kind of traffic it is, for counters: one of a few.
+    fn kind(&self) -> &'static str;
 }
 
 /// What the connections tell the node.
@@ -101,5 +105,9 @@ impl Message for PeerMessage {
 
     fn class(&self) -> Class {
         if self.is_urgent() { Class::Urgent } else { Class::Bulk }
+    }
+
+    fn kind(&self) -> &'static str {
+        Self::kind(self)
     }
 }

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use super::bytes::PeerBytes;
 use super::connection::{ConnectionLimits, Context, Ended, ReadCounters};
 use super::dial::dial;
 use super::door::StreamDoor;
@@ -41,6 +42,8 @@ pub struct PeerSettings {
     pub directory: Arc<dyn Directory>,
     /// Where host names are looked up.
     pub names: Names,
+    /// Where bytes are counted.
+    pub bytes: PeerBytes,
     /// Bounds on what waits for a peer.
     pub outbox: OutboxLimits,
     /// Bounds on a connection.
@@ -49,9 +52,9 @@ pub struct PeerSettings {
 
 impl PeerSettings {
     /// Settings with the usual bounds.
-    pub fn new(ring: Arc<Ring>, me: u16, key: SigningKey, directory: Arc<dyn Directory>) -> Self {
+    pub fn new(ring: Arc<Ring>, me: u16, key: SigningKey, directory: Arc<dyn Directory>, bytes: PeerBytes) -> Self {
         let (outbox, connection) = (OutboxLimits::default(), ConnectionLimits::default());
-        Self { ring, me, key, directory, names: Names::default(), outbox, connection }
+        Self { ring, me, key, directory, names: Names::default(), bytes, outbox, connection }
     }
 }
 
@@ -73,6 +76,7 @@ struct Running {
 struct Inner {
     peers: BTreeMap<u16, Peer>,
     directory: Arc<dyn Directory>,
+    bytes: PeerBytes,
     shutdown: CancellationToken,
 }
 
@@ -125,11 +129,11 @@ impl PeerNetwork {
     /// Starts dialling the members with lower ids and opens the door to those with higher ones.
     /// Must be called inside a tokio runtime; everything ends with `shutdown`.
     pub fn start<I: Inbox>(settings: PeerSettings, inbox: I, door: &StreamDoor, shutdown: CancellationToken) -> Self {
-        let PeerSettings { ring, me, key, directory, names, outbox, connection } = settings;
+        let PeerSettings { ring, me, key, directory, names, bytes, outbox, connection } = settings;
         let members: Vec<[u8; 32]> = ring.members().iter().map(|member| member.consensus_key).collect();
         let ids = (0..).zip(&members).map(|(id, _)| id).filter(|id| *id != me);
         let peers: BTreeMap<u16, Peer> = ids.map(|id| (id, Peer::new(outbox))).collect();
-        let inner = Arc::new(Inner { peers, directory, shutdown });
+        let inner = Arc::new(Inner { peers, directory, bytes, shutdown });
         let network = Self { inner };
         let credentials = Arc::new(Credentials { chain_id: ring.chain_id(), me, key, members });
         let adopter = Adopter { network: network.clone(), inbox, limits: connection };
@@ -161,13 +165,16 @@ impl PeerNetwork {
     /// As `send`, but `flush` must follow: several messages then leave with one write.
     pub fn queue(&self, to: u16, message: &impl Message) {
         if let Some(peer) = self.inner.peers.get(&to) {
-            peer.outbox.queue(message.class(), Bytes::from(message.encode()));
+            let bytes = Bytes::from(message.encode());
+            self.inner.bytes.sent(message.kind(), bytes.len());
+            peer.outbox.queue(message.class(), bytes);
         }
     }
 
     /// As `broadcast`, but `flush` must follow: several messages then leave with one write.
     pub fn queue_all(&self, message: &impl Message) {
         let (class, bytes) = (message.class(), Bytes::from(message.encode()));
+        self.inner.bytes.sent(message.kind(), bytes.len() * self.inner.peers.len());
         for peer in self.inner.peers.values() {
             peer.outbox.queue(class, bytes.clone());
         }
@@ -278,6 +285,7 @@ impl<I: Inbox> Adopter<I> {
             outbox: Arc::clone(&peer.outbox),
             directory: Arc::clone(&inner.directory),
             counters: Arc::clone(&peer.counters),
+            bytes: self.network.inner.bytes.clone(),
             limits: self.limits,
             cancel: cancel.clone(),
         };

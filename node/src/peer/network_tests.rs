@@ -30,6 +30,10 @@ impl Message for Text {
         bytes
     }
 
+    fn kind(&self) -> &'static str {
+        "text"
+    }
+
     fn decode(bytes: &[u8]) -> Option<Self> {
         let class = match bytes.first()? {
             0 => Class::Bulk,
@@ -131,7 +135,13 @@ impl Node {
         }
         let (sender, inbox) = mpsc::channel(options.inbox);
         let key = consensus_key(options.key.unwrap_or(me));
-        let mut settings = PeerSettings::new(ring(3, options.chain), me, key, Arc::clone(&directory) as _);
+        let mut settings = PeerSettings::new(
+            ring(3, options.chain),
+            me,
+            key,
+            Arc::clone(&directory) as _,
+            PeerBytes::unread().unwrap(),
+        );
         settings.connection = options.limits;
         let network = PeerNetwork::start(settings, TestInbox(sender), &door, shutdown.clone());
         Self { network, inbox, ready: std::collections::VecDeque::new(), address, shutdown, directory }

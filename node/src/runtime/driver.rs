@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use blockchat_consensus::{Core, Input, Now, Outputs};
+use blockchat_consensus::{Action, Core, Input, Now, Outputs};
 
 use super::handle::{Handle, Tickets};
 use super::inbox::Inputs;
@@ -55,6 +55,10 @@ impl<D: Disk> Driver<D> {
     pub fn new(parts: Parts<D>, inputs: Inputs) -> Result<(Self, Handle), RuntimeError> {
         let clock = Clock::start();
         let ring = parts.core.ring.clone();
+        let me = parts.core.me;
+        let pool = &parts.metrics.pool;
+        pool.mempool_capacity_transactions.set(i64::try_from(parts.core.pool.max_transactions).unwrap_or(i64::MAX));
+        pool.mempool_capacity_bytes.set(i64::try_from(parts.core.pool.max_bytes).unwrap_or(i64::MAX));
         let before = parts.recovered.state.stakes(&ring);
         let mut outputs = Outputs::default();
         let core = Core::new(parts.core, parts.recovered, clock.now(), &mut outputs)?;
@@ -74,7 +78,7 @@ impl<D: Disk> Driver<D> {
             server: BlockServer::start(parts.reader, parts.outbound.clone())?,
             outbound: parts.outbound,
             activity: parts.activity,
-            observer: Observer::new(parts.metrics, ring.clone(), &core.view()),
+            observer: Observer::new(parts.metrics, ring.clone(), me, &core.view()),
             handle: handle.clone(),
             ring,
             tickets: before,
@@ -107,8 +111,12 @@ impl<D: Disk> Driver<D> {
                 continue;
             }
             let mut outputs = Outputs::default();
+            let before = Instant::now();
             for input in batch.drain(..) {
                 self.core.handle(self.clock.now(), input, &mut outputs)?;
+            }
+            if outputs.actions.iter().any(|action| matches!(action, Action::Commit(_))) {
+                self.performer.observer.applied(before.elapsed());
             }
             self.perform(outputs)?;
         }

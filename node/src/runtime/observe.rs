@@ -3,29 +3,37 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use blockchat_consensus::{Committed, Event, Evidence, EvidenceKind, View};
+use blockchat_consensus::{Committed, Event, Evidence, EvidenceKind, PeerMessage, View, quorum};
 use blockchat_ledger::{Dropped, Kind, Ring};
 use prometheus::IntCounterVec;
 
 use crate::http::backend::SubmitResult;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, begin_members};
 
 /// Fills the metrics.
 pub struct Observer {
     metrics: Metrics,
     ring: Arc<Ring>,
+    me: u16,
     last_block: Option<Instant>,
     /// When the height in progress was first heard of.
     height_began: Option<Instant>,
+    /// The step that the round is in, and since when.
+    step: Option<(&'static str, Instant)>,
+    /// Whose turn it is.
+    proposer: Option<u16>,
     stakes: Vec<u64>,
 }
 
 impl Observer {
     /// Starts from a recovered core.
-    pub fn new(metrics: Metrics, ring: Arc<Ring>, view: &View) -> Self {
-        let mut observer = Self { metrics, ring, last_block: None, height_began: None, stakes: Vec::new() };
+    pub fn new(metrics: Metrics, ring: Arc<Ring>, me: u16, view: &View) -> Self {
+        let (last_block, height_began, step, proposer) = (None, None, None, None);
+        let mut observer = Self { metrics, ring, me, last_block, height_began, step, proposer, stakes: Vec::new() };
         let members = observer.ring.members().len();
         observer.metrics.consensus.members.set(clamp(members));
+        observer.metrics.consensus.quorum.set(clamp(quorum(members)));
+        begin_members(&observer.metrics, members);
         observer.stakes_changed(view.state.stakes(&observer.ring));
         observer
     }
@@ -33,6 +41,38 @@ impl Observer {
     /// A sync of the log took this long.
     pub fn synced(&self, took: Duration) {
         self.metrics.storage.log_sync_seconds.observe(took.as_secs_f64());
+    }
+
+    /// The thread that owns the state took this long for the inputs that made a block final.
+    pub fn applied(&self, took: Duration) {
+        self.metrics.ledger.block_apply_seconds.observe(took.as_secs_f64());
+    }
+
+    /// This member says something to all others.
+    pub fn said(&mut self, message: &PeerMessage) {
+        match message.statement() {
+            Some("proposal") => {
+                self.step_ends("propose", Some("prevote"));
+                self.proposed(self.me, "accepted");
+            }
+            Some("precommit") => self.step_ends("prevote", Some("precommit")),
+            _ => {}
+        }
+    }
+
+    /// The round leaves a step; nothing, if it was not in it.
+    fn step_ends(&mut self, step: &'static str, next: Option<&'static str>) {
+        let Some((current, since)) = self.step else { return };
+        if current == step {
+            let now = Instant::now();
+            let seconds = (now - since).as_secs_f64();
+            self.metrics.consensus.consensus_step_seconds.with_label_values(&[step]).observe(seconds);
+            self.step = next.map(|next| (next, now));
+        }
+    }
+
+    fn proposed(&self, member: u16, result: &str) {
+        self.metrics.consensus.proposals_total.with_label_values(&[&member.to_string(), result]).inc();
     }
 
     /// A new snapshot.
@@ -65,13 +105,31 @@ impl Observer {
         if let Some(began) = self.height_began.take() {
             consensus.block_finality_seconds.observe((now - began).as_secs_f64());
         }
+        self.step_ends("precommit", None);
+        let consensus = &self.metrics.consensus;
+        consensus.rounds_per_height.observe(f64::from(committed.certificate.round) + 1.0);
+        for signature in &committed.certificate.signatures {
+            let member = signature.member.to_string();
+            consensus.member_last_signed_height.with_label_values(&[&member]).set(clamp(header.index));
+        }
         let ledger = &self.metrics.ledger;
         ledger.blocks_committed_total.inc();
+        ledger.block_transactions.observe(f64::from(header.transaction_count));
+        if let Ok(bytes) = borsh::object_length(&committed.block) {
+            ledger.block_size_bytes.observe(f64::from(u32::try_from(bytes).unwrap_or(u32::MAX)));
+        }
         for transaction in &committed.block.transactions {
             add(&ledger.transactions_committed_total, kind(transaction.transaction().kind));
         }
         if let Some(winner) = header.validator.account_id().and_then(|id| self.ring.id_of(&id)) {
             add(&ledger.lottery_wins_total, &winner.to_string());
+            if winner == self.me {
+                ledger.fees_earned_bcc_total.inc_by(bcc(committed
+                    .receipts
+                    .iter()
+                    .map(|receipt| receipt.fee.micros())
+                    .sum()));
+            }
         }
         let deviation =
             i128::from(committed.state.total_supply().micros()) - i128::from(self.ring.parameters().supply().micros());
@@ -130,18 +188,33 @@ impl Observer {
 
     /// Something else that happened.
     pub fn event(&mut self, event: &Event) {
-        let consensus = &self.metrics.consensus;
         match event {
-            Event::HeightStarted { .. } | Event::ProposalReceived { .. } => {
+            Event::HeightStarted { .. } => {
                 self.height_began.get_or_insert_with(Instant::now);
             }
+            Event::ProposalReceived { proposer, result } => {
+                self.height_began.get_or_insert_with(Instant::now);
+                if *result == "accepted" {
+                    self.step_ends("propose", Some("prevote"));
+                }
+                self.proposed(*proposer, result);
+            }
             Event::RoundStarted { height, round, proposer } => {
+                self.step = Some(("propose", Instant::now()));
+                self.proposer = Some(*proposer);
                 if *round > 0 {
                     tracing::debug!(height, round, proposer, "another round");
                 }
             }
-            Event::RoundTimeout { step, .. } => add(&consensus.round_timeouts_total, step),
-            Event::VoteReceived { kind, result } => consensus.votes_total.with_label_values(&[*kind, *result]).inc(),
+            Event::RoundTimeout { step, .. } => {
+                add(&self.metrics.consensus.round_timeouts_total, step);
+                if let ("propose", Some(proposer)) = (*step, self.proposer) {
+                    self.proposed(proposer, "missed");
+                }
+            }
+            Event::VoteReceived { kind, result } => {
+                self.metrics.consensus.votes_total.with_label_values(&[*kind, *result]).inc();
+            }
             Event::Muted { reason } => tracing::warn!(reason, "this node does not vote: its log is lost"),
             Event::Unmuted { from } => tracing::info!(from, "this node votes again from this height on"),
             Event::Misbehaviour { member, what } => tracing::warn!(member, what, "a member misbehaves"),
@@ -158,6 +231,12 @@ fn kind(kind: Kind) -> &'static str {
         Kind::Grant => "grant",
         Kind::Genesis => "genesis",
     }
+}
+
+/// Millionths as BCC, for display.
+#[expect(clippy::cast_precision_loss)]
+fn bcc(micros: u64) -> f64 {
+    micros as f64 / 1e6
 }
 
 fn add(counter: &IntCounterVec, label: &str) {

@@ -99,7 +99,10 @@ impl<D: Disk> Performer<D> {
     fn act(&mut self, action: Action) {
         match action {
             Action::Send { to, message } => self.outbound.queue(to, &message),
-            Action::Broadcast(message) => self.outbound.queue_all(&message),
+            Action::Broadcast(message) => {
+                self.observer.said(&message);
+                self.outbound.queue_all(&message);
+            }
             Action::SetTimer { id, after } => self.timers.set(id, self.clock.monotonic().saturating_add(after)),
             Action::CancelTimer(id) => self.timers.cancel(id),
             Action::Verify { job, transactions } => self.verifiers.check(job, transactions),

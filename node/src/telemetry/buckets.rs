@@ -18,12 +18,30 @@ pub(super) const LOG_SYNC_SECONDS: &[f64] =
 pub(super) const HTTP_SECONDS: &[f64] =
     &[0.000_25, 0.000_5, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
+/// Rounds: nearly always one; more than n means that nobody could propose.
+pub(super) const ROUNDS: &[f64] = &[1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 20.0, 50.0];
+
+/// Bytes of a block: a message takes about 1 KiB with its keys and signature, a block up to the peers' message limit.
+pub(super) const BLOCK_BYTES: &[f64] =
+    &[512.0, 1024.0, 2048.0, 4096.0, 8192.0, 16384.0, 32768.0, 65536.0, 262_144.0, 1_048_576.0, 8_388_608.0];
+
+/// Transactions in a block: up to the capacity, which is 10,000 at most.
+pub(super) const BLOCK_TRANSACTIONS: &[f64] =
+    &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10_000.0];
+
 #[cfg(test)]
 mod tests {
     #[test]
     fn bounds_ascend() {
-        for bounds in [super::CONSENSUS_SECONDS, super::SIGNATURE_SECONDS, super::LOG_SYNC_SECONDS, super::HTTP_SECONDS]
-        {
+        for bounds in [
+            super::CONSENSUS_SECONDS,
+            super::SIGNATURE_SECONDS,
+            super::LOG_SYNC_SECONDS,
+            super::HTTP_SECONDS,
+            super::ROUNDS,
+            super::BLOCK_BYTES,
+            super::BLOCK_TRANSACTIONS,
+        ] {
             assert!(bounds.windows(2).all(|pair| pair[0] < pair[1]), "{bounds:?}");
         }
     }

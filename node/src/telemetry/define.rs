@@ -2,7 +2,8 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    Counter, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
 };
 
 /// How a kind of metric is made. `labels` is empty for the kinds without any.
@@ -28,6 +29,11 @@ impl Make for IntGauge {
     }
 }
 impl Make for IntCounter {
+    fn make(name: &str, help: &str, _: &[&str], _: &[f64]) -> prometheus::Result<Self> {
+        Self::new(name, help)
+    }
+}
+impl Make for Counter {
     fn make(name: &str, help: &str, _: &[&str], _: &[f64]) -> prometheus::Result<Self> {
         Self::new(name, help)
     }

@@ -1,11 +1,18 @@
 //! The metrics of a node, by the part that measures them.
 
-use super::buckets::{CONSENSUS_SECONDS, HTTP_SECONDS, LOG_SYNC_SECONDS, SIGNATURE_SECONDS};
+use super::buckets::{
+    BLOCK_BYTES, BLOCK_TRANSACTIONS, CONSENSUS_SECONDS, HTTP_SECONDS, LOG_SYNC_SECONDS, ROUNDS, SIGNATURE_SECONDS,
+};
 use super::build::{REVISION, VERSION};
 use super::define::metrics_struct;
+use super::{initial, usage};
+use crate::peer::PeerBytes;
+use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
+    Counter, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 metrics_struct! {
     /// Heights, rounds and votes.
@@ -16,6 +23,16 @@ metrics_struct! {
         consensus_round: IntGauge;
         /// Members of the network.
         members: IntGauge;
+        /// Members whose votes make a block final: more than two thirds.
+        quorum: IntGauge;
+        /// The newest block that a member has signed, by member, as far as the certificates seen here tell.
+        member_last_signed_height: IntGaugeVec, labels = &["member"];
+        /// Proposals by the member whose turn it was, and what became of them (accepted, missed, or why they were refused).
+        proposals_total: IntCounterVec, labels = &["member", "result"];
+        /// Rounds until a block was final; 1 if nothing went wrong.
+        rounds_per_height: Histogram, buckets = ROUNDS;
+        /// Length of a step of the round that committed, by step (propose, prevote, precommit).
+        consensus_step_seconds: HistogramVec, labels = &["step"], buckets = CONSENSUS_SECONDS;
         /// Members other than this one without a stream to this node.
         members_missing: IntGauge;
         /// Blocks between this node and the highest height a peer has told.
@@ -40,6 +57,14 @@ metrics_struct! {
     pub struct LedgerMetrics {
         /// Blocks committed by this process.
         blocks_committed_total: IntCounter;
+        /// Time that the thread that owns the state took for what made a block final, its transactions' execution included.
+        block_apply_seconds: Histogram, buckets = CONSENSUS_SECONDS;
+        /// Bytes of a committed block, as it is stored.
+        block_size_bytes: Histogram, buckets = BLOCK_BYTES;
+        /// Transactions in a committed block.
+        block_transactions: Histogram, buckets = BLOCK_TRANSACTIONS;
+        /// Fees that this node earned as validator, BCC.
+        fees_earned_bcc_total: Counter;
         /// Transactions committed by this process, by kind.
         transactions_committed_total: IntCounterVec, labels = &["kind"];
         /// Blocks minted, by member.
@@ -60,6 +85,10 @@ metrics_struct! {
         mempool_transactions: IntGauge;
         /// Bytes of the transactions in the pool.
         mempool_bytes: IntGauge;
+        /// Most transactions that the pool takes.
+        mempool_capacity_transactions: IntGauge;
+        /// Most bytes that the pool takes.
+        mempool_capacity_bytes: IntGauge;
         /// Transactions refused by the pool or dropped from it, by reason.
         transactions_rejected_total: IntCounterVec, labels = &["reason"];
     }
@@ -72,6 +101,10 @@ metrics_struct! {
         peers_connected: IntGauge;
         /// The height a peer told last, by member.
         peer_height: IntGaugeVec, labels = &["peer"];
+        /// Bytes of messages between members, by direction (sent, received) and kind.
+        peer_bytes_total: IntCounterVec, labels = PeerBytes::LABELS;
+        /// Registrations that this node answered as bootstrap node, by result (accepted, or the code of the refusal).
+        join_requests_total: IntCounterVec, labels = &["result"];
     }
 }
 
@@ -80,6 +113,10 @@ metrics_struct! {
     pub struct StorageMetrics {
         /// One fdatasync of the log.
         log_sync_seconds: Histogram, buckets = LOG_SYNC_SECONDS;
+        /// Bytes of the files in the data directory.
+        storage_bytes: IntGauge;
+        /// Bytes that are left on the volume of the data directory.
+        storage_available_bytes: IntGauge;
     }
 }
 
@@ -113,6 +150,7 @@ metrics_struct! {
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Registry,
+    data_dir: Arc<OnceLock<PathBuf>>,
     /// Heights, rounds and votes.
     pub consensus: ConsensusMetrics,
     /// What the committed blocks hold.
@@ -132,10 +170,12 @@ pub struct Metrics {
 impl Metrics {
     /// Registers everything. Fails if the registry holds one of the names already.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        registry.register(Box::new(ProcessCollector::for_self()))?;
         let build = BuildMetrics::register(registry)?;
         build.build_info.with_label_values(&[VERSION, REVISION]).set(1);
-        Ok(Self {
+        let metrics = Self {
             registry: registry.clone(),
+            data_dir: Arc::default(),
             consensus: ConsensusMetrics::register(registry)?,
             ledger: LedgerMetrics::register(registry)?,
             pool: PoolMetrics::register(registry)?,
@@ -143,11 +183,25 @@ impl Metrics {
             storage: StorageMetrics::register(registry)?,
             verify: VerifyMetrics::register(registry)?,
             http: HttpMetrics::register(registry)?,
-        })
+        };
+        initial::begin(&metrics);
+        Ok(metrics)
+    }
+
+    /// Measures the data directory at each scrape from now on.
+    pub fn watch_storage(&self, data_dir: PathBuf) {
+        let _ = self.data_dir.set(data_dir);
     }
 
     /// All metrics in Prometheus' text format.
     pub fn encode(&self) -> prometheus::Result<String> {
+        if let Some(data_dir) = self.data_dir.get() {
+            let used = usage::bytes_in(data_dir);
+            self.storage.storage_bytes.set(i64::try_from(used).unwrap_or(i64::MAX));
+            if let Some(left) = usage::bytes_left(data_dir) {
+                self.storage.storage_available_bytes.set(i64::try_from(left).unwrap_or(i64::MAX));
+            }
+        }
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 }
@@ -174,12 +228,18 @@ mod tests {
         let metrics = Metrics::register(&Registry::new()).unwrap();
         for family in metrics.registry.gather() {
             let name = family.name();
-            assert!(name.starts_with("blockchat_"), "{name}");
+            // What Prometheus itself calls the figures of a process.
+            assert!(name.starts_with("blockchat_") || name.starts_with("process_"), "{name}");
             assert!(!family.help().is_empty(), "{name} has no help text");
             let is_counter = family.get_field_type() == prometheus::proto::MetricType::COUNTER;
             assert_eq!(is_counter, name.ends_with("_total"), "{name}");
             let is_histogram = family.get_field_type() == prometheus::proto::MetricType::HISTOGRAM;
-            assert_eq!(is_histogram, name.ends_with("_seconds"), "{name}");
+            let measured = ["_seconds", "_bytes", "_transactions", "rounds_per_height"];
+            assert!(!is_histogram || measured.iter().any(|unit| name.ends_with(unit)), "{name}");
+            let forbidden = ["address", "wallet", "id", "message", "transaction", "key"];
+            for label in family.get_metric().iter().flat_map(prometheus::proto::Metric::get_label) {
+                assert!(!forbidden.contains(&label.name()), "{name}: {}", label.name());
+            }
         }
     }
 

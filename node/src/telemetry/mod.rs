@@ -7,10 +7,13 @@
 mod buckets;
 mod build;
 mod define;
+mod initial;
 mod log;
 mod metrics;
+mod usage;
 
 pub use build::{REVISION, VERSION};
+pub use initial::members as begin_members;
 pub use log::{LogFormat, TelemetryError, init_logging};
 pub use metrics::{
     ConsensusMetrics, HttpMetrics, LedgerMetrics, Metrics, PeerMetrics, PoolMetrics, StorageMetrics, VerifyMetrics,

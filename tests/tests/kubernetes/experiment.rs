@@ -13,6 +13,7 @@ async fn helm_install_reproduces_the_experiment() {
     // What the API server would refuse, it refuses here.
     let rendered = helm(&[
         "template",
+        "--kube-version=1.33.0",
         "bc",
         &chart().display().to_string(),
         "--set=loadtest.enabled=true,loadtest.experiment=files,loadtest.persistence.enabled=true,metrics.dashboards.enabled=true",
