@@ -1,4 +1,5 @@
-# `make help` lists the targets. Everything runs on one machine without root, containers or a network beyond crates.io.
+# `make help` lists the targets. `make demo` and `make check` need Rust and a C compiler; `make test` installs what else its
+# stages need (scripts/setup-test-tools.sh), and runs containers and a Kubernetes, which needs root.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -10,6 +11,8 @@ HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 RELEASE := --release --locked --target $(HOST) --config scripts/release.toml
 BIN_DIR := $(abspath $(TARGET_DIR))/$(HOST)/release
 STAGE := scripts/stage.sh
+TOOLS := $(CURDIR)/target/tools/bin
+SYSTEM := BLOCKCHAT_BIN_DIR=$(BIN_DIR) BLOCKCHAT_PYTHON_BIN=$(CURDIR)/target/tools/python/bin PATH="$(TOOLS):$$PATH"
 # Seeds of the deterministic simulation; `make test-all` runs many more.
 SIMULATION_SEEDS ?= 400
 
@@ -54,7 +57,38 @@ simulation: ## Deterministic simulation of whole networks
 .PHONY: system
 system: build ## System tests: real processes, killed, stopped and restarted
 	scripts/setup-test-tools.sh
-	BLOCKCHAT_BIN_DIR=$(BIN_DIR) BLOCKCHAT_PYTHON_BIN=$(CURDIR)/target/tools/python/bin cargo test $(RELEASE) -p blockchat-tests
+	$(SYSTEM) cargo test --locked -p blockchat-tests --lib --test system
+
+.PHONY: images
+images: build ## Container images of the node, the command line and the load generator
+	scripts/with-docker.sh scripts/images.sh $(BIN_DIR)
+
+.PHONY: containers
+containers: build ## Tests: a network in containers, made and treated as containers are
+	scripts/setup-test-tools.sh
+	scripts/with-docker.sh bash -c 'scripts/images.sh $(BIN_DIR) && cargo test --locked -p blockchat-tests --test containers -- --nocapture'
+
+.PHONY: chart
+chart: ## Tests: what the Helm chart renders
+	scripts/setup-test-tools.sh
+	PATH="$(TOOLS):$$PATH" cargo test --locked -p blockchat-tests --test chart
+
+.PHONY: dashboards
+dashboards: ## Write dashboards and the chart's copies anew, from grafana/dashboards.py and grafana/rules
+	python3 grafana/dashboards.py
+
+.PHONY: rules
+rules: ## Tests: Prometheus rules and alerts, dashboards up to date
+	scripts/setup-test-tools.sh
+	promtool check rules grafana/rules/blockchat.yaml
+	promtool check config --syntax-only grafana/prometheus.yaml
+	promtool test rules grafana/rules/tests.yaml
+	python3 grafana/dashboards.py --check
+
+.PHONY: kubernetes
+kubernetes: build ## Tests: the chart on a real Kubernetes, started and stopped here
+	scripts/setup-test-tools.sh
+	scripts/with-docker.sh bash -c 'scripts/images.sh $(BIN_DIR) && tests/kubernetes/run.sh cargo test --locked -p blockchat-tests --test kubernetes -- --nocapture'
 
 .PHONY: docs
 docs:
@@ -71,7 +105,7 @@ test: ## Everything a change must pass, with the minutes of each stage
 	@trap '$(STAGE) --summary' EXIT; \
 	$(STAGE) tools scripts/setup-test-tools.sh; \
 	failed=; \
-	for stage in standalone deny lint docs unit build simulation system; do \
+	for stage in standalone deny lint docs unit build simulation system rules chart containers kubernetes; do \
 		$(STAGE) $$stage $(MAKE) --no-print-directory $$stage || failed+=" $$stage"; \
 	done; \
 	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }

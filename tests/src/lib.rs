@@ -34,6 +34,7 @@ pub use http::{Answer, client, send};
 pub use kubernetes::{NAMESPACE, Release, chart, fresh_namespace, helm, kubectl, run};
 pub use load::{Load, Sent, assert_exactly_once};
 pub use node::Node;
+pub use ports::free_address;
 pub use program::{Finished, Program};
 pub use shell::{Ran, Shell};
 pub use wait::{LONG, SHORT, eventually};

@@ -60,6 +60,11 @@ impl Node {
         format!("http://{}", self.peer)
     }
 
+    /// Where operators reach it: `host:port` of metrics and health.
+    pub fn admin_address(&self) -> String {
+        self.admin.to_string()
+    }
+
     /// The file of its wallet key.
     pub fn wallet_file(&self) -> PathBuf {
         self.folder.join("keys/wallet.pem")

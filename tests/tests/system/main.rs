@@ -12,4 +12,5 @@ mod founding;
 mod joining;
 mod lost_data;
 mod payments;
+mod prometheus;
 mod signals;

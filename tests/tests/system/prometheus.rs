@@ -1,0 +1,366 @@
+//! A real Prometheus watches a network under load while it is disturbed: every query of every dashboard and rule parses,
+//! names metrics that exist and finds data, and the alerts of the faults fire. Needs Debian's `prometheus`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use blockchat_tests::{Folder, LONG, Load, Network, Program, SHORT, binary, client, eventually, send};
+use serde_json::{Value, json};
+
+/// Panels that are empty in a network where nothing is wrong, each because the thing it shows did not happen here.
+const MAY_BE_EMPTY: [&str; 1] = ["Refused, by reason"];
+
+/// Metrics that no panel and no rule shows, with what they are there for.
+const UNSEEN: [&str; 5] = [
+    // Told by its label in the variable `member`, and by `members_missing` in panels.
+    "blockchat_members",
+    // Of use beside `storage_bytes` only where a volume is shared.
+    "process_cpu_seconds_total",
+    "process_max_fds",
+    "process_start_time_seconds",
+    "process_virtual_memory_bytes",
+];
+
+/// Counters that stay at zero in a network without liars, and without anybody who asks too late to join.
+const NEVER: [&str; 2] = ["blockchat_evidence_total", "blockchat_supply_deviation"];
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+}
+
+/// Prometheus at work in a folder.
+struct Prometheus {
+    url: String,
+    _program: Program,
+}
+
+impl Prometheus {
+    /// Scrapes the targets every half second, with the project's rules made impatient: windows of minutes become seconds.
+    fn start(folder: &Path, jobs: &[(&str, Vec<String>)]) -> Self {
+        let rules = std::fs::read_to_string(repository().join("grafana/rules/blockchat.yaml")).expect("the rules");
+        std::fs::write(folder.join("rules.yaml"), impatient(&rules)).expect("a file");
+        let jobs: Vec<Value> = jobs
+            .iter()
+            .map(|(name, targets)| json!({ "job_name": name, "static_configs": [{ "targets": targets }] }))
+            .collect();
+        let config = json!({
+            "global": { "scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms" },
+            "rule_files": [folder.join("rules.yaml")],
+            "scrape_configs": jobs,
+        });
+        // JSON is YAML.
+        std::fs::write(folder.join("prometheus.yaml"), config.to_string()).expect("a file");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        drop(listener);
+        let arguments = [
+            format!("--config.file={}", folder.join("prometheus.yaml").display()),
+            format!("--storage.tsdb.path={}", folder.join("tsdb").display()),
+            format!("--web.listen-address={address}"),
+        ];
+        let program = Program::start(
+            Path::new("prometheus"),
+            arguments.iter().map(String::as_str),
+            [],
+            &folder.join("prometheus.log"),
+        );
+        Self { url: format!("http://{address}"), _program: program }
+    }
+
+    async fn ask(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, String> {
+        let answer = send(client().get(format!("{}/api/v1/{path}", self.url)).query(query)).await?;
+        if answer.body["status"] == "success" { Ok(answer.body["data"].clone()) } else { Err(answer.text) }
+    }
+
+    /// The result of a query now.
+    async fn query(&self, expression: &str) -> Result<Vec<Value>, String> {
+        let data = self.ask("query", &[("query", expression)]).await?;
+        Ok(data["result"].as_array().cloned().unwrap_or_default())
+    }
+
+    /// Alerts by name and state.
+    async fn alerts(&self) -> Result<BTreeSet<(String, String)>, String> {
+        let data = self.ask("alerts", &[]).await?;
+        let alerts = data["alerts"].as_array().cloned().unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        Ok(alerts.iter().map(|alert| (text(&alert["labels"]["alertname"]), text(&alert["state"]))).collect())
+    }
+
+    /// Waits until an alert was seen pending and then firing.
+    async fn fires(&self, alert: &str) {
+        let mut pending = false;
+        eventually(&format!("{alert} to be pending and then to fire"), LONG, async || {
+            let alerts = self.alerts().await?;
+            pending |= alerts.contains(&(alert.to_owned(), "pending".to_owned()));
+            let firing = alerts.contains(&(alert.to_owned(), "firing".to_owned()));
+            if pending && firing { Ok(()) } else { Err(format!("pending: {pending}; {alerts:?}")) }
+        })
+        .await;
+        println!("{alert}: pending, then firing");
+    }
+}
+
+/// The same rules for a test that lasts seconds: windows shrink by a factor, waits become short but stay, so that an alert
+/// is pending before it fires.
+fn impatient(rules: &str) -> String {
+    let windows = [("[1h]", "[60s]"), ("[5m]", "[15s]"), ("[1m]", "[10s]"), ("[30s]", "[4s]")];
+    let waits = [
+        ("for: 10m", "for: 2s"),
+        ("for: 5m", "for: 2s"),
+        ("for: 1m", "for: 2s"),
+        ("for: 30s", "for: 2s"),
+        ("for: 15s", "for: 2s"),
+    ];
+    windows.iter().chain(&waits).fold(rules.to_owned(), |text, (long, short)| text.replace(long, short))
+}
+
+/// Every panel's title and queries, with Grafana's variables filled in.
+fn panels() -> Vec<(String, Vec<String>)> {
+    let mut panels = Vec::new();
+    for entry in std::fs::read_dir(repository().join("grafana/dashboards")).expect("dashboards").flatten() {
+        let text = std::fs::read_to_string(entry.path()).expect("a dashboard");
+        let dashboard: Value = serde_json::from_str(&text).expect("JSON");
+        for panel in dashboard["panels"].as_array().expect("panels").iter().filter(|panel| panel["type"] != "row") {
+            let queries = panel["targets"].as_array().expect("queries").iter().map(|target| {
+                let expression = target["expr"].as_str().expect("a query");
+                let filled = [("$__rate_interval", "10s"), ("$__range", "1m"), ("$namespace", ".*"), ("$member", ".*")];
+                filled.iter().fold(expression.to_owned(), |text, (name, value)| text.replace(name, value))
+            });
+            panels.push((panel["title"].as_str().expect("a title").to_owned(), queries.collect()));
+        }
+    }
+    panels
+}
+
+fn lint(dashboard: &Value) {
+    let title = &dashboard["title"];
+    let variables: Vec<&Value> = dashboard["templating"]["list"].as_array().expect("variables").iter().collect();
+    for name in ["datasource", "namespace", "member"] {
+        assert!(variables.iter().any(|variable| variable["name"] == name), "{title} has no variable {name}");
+    }
+    for panel in dashboard["panels"].as_array().expect("panels").iter().filter(|panel| panel["type"] != "row") {
+        let what = format!("{title}, {}", panel["title"]);
+        assert_eq!(panel["datasource"]["uid"], "${datasource}", "{what}");
+        assert!(panel["fieldConfig"]["defaults"]["unit"].is_string(), "{what} has no unit");
+        for target in panel["targets"].as_array().expect("queries") {
+            assert!(
+                !target["legendFormat"].as_str().unwrap_or_default().is_empty(),
+                "{what} has a query without legend"
+            );
+            assert!(!target["expr"].as_str().unwrap_or_default().contains("job="), "{what} names a job");
+        }
+        for link in panel["links"].as_array().into_iter().flatten() {
+            let url = link["url"].as_str().expect("a link").replace("${runbooks}", "docs/runbooks");
+            assert!(repository().join(&url).is_file(), "{what}: {url}");
+        }
+    }
+}
+
+#[test]
+fn dashboards_have_what_a_reader_needs() {
+    let mut count = 0;
+    for entry in std::fs::read_dir(repository().join("grafana/dashboards")).expect("dashboards").flatten() {
+        let text = std::fs::read_to_string(entry.path()).expect("a dashboard");
+        lint(&serde_json::from_str(&text).expect("JSON"));
+        count += 1;
+    }
+    assert_eq!(count, 4);
+    let rules = std::fs::read_to_string(repository().join("grafana/rules/blockchat.yaml")).expect("the rules");
+    let pages: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("runbook: ")).collect();
+    assert_eq!(pages.len(), rules.matches("- alert:").count(), "one alert, one runbook");
+    let tests = std::fs::read_to_string(repository().join("grafana/rules/tests.yaml")).expect("the tests");
+    for alert in rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
+        assert!(tests.contains(&format!("alertname: {alert}")), "{alert} has no test");
+    }
+    for page in pages {
+        assert!(repository().join(page).is_file(), "{page}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_query_finds_data_and_faults_raise_alerts() {
+    let folder = Folder::new();
+    let mut cluster = Network::of(5).funded().set("POOL_TRANSACTIONS", 40).start().await;
+    for node in &cluster.nodes[..2] {
+        node.stake("10").await;
+    }
+    let targets: Vec<String> = cluster.nodes.iter().map(blockchat_tests::Node::admin_address).collect();
+    let meters = blockchat_tests::free_address().to_string();
+    let prometheus =
+        Prometheus::start(folder.path(), &[("blockchat", targets), ("blockchat-loadtest", vec![meters.clone()])]);
+
+    // The load generator's own figures, while the nodes' wallets pay.
+    let urls: Vec<String> = cluster.nodes.iter().map(|node| node.api_url()).collect();
+    let (nodes, output) = (urls.join(","), folder.path().join("report").display().to_string());
+    let rate = [
+        "rate",
+        "--nodes",
+        &nodes,
+        "--rate",
+        "60",
+        "--seconds",
+        "25",
+        "--metrics-listen",
+        &meters,
+        "--output",
+        &output,
+    ];
+    let generator = Program::start(&binary("blockchat-loadtest"), rate, [], &folder.path().join("rate.log"));
+    let load = Load::start(&cluster).await;
+    load.progress(300).await;
+
+    let known = known_metrics(&prometheus).await;
+    let mut named = BTreeSet::new();
+    for (title, queries) in panels() {
+        for query in queries {
+            named.extend(metrics_in(&query));
+            finds_data(&prometheus, &title, &query).await;
+        }
+    }
+    let rules = prometheus.ask("rules", &[]).await.expect("rules");
+    for rule in
+        rules["groups"].as_array().expect("groups").iter().flat_map(|group| group["rules"].as_array().expect("rules"))
+    {
+        assert_eq!(rule["health"], "ok", "{rule}");
+        let query = rule["query"].as_str().expect("a query");
+        named.extend(metrics_in(query));
+        if rule["type"] == "recording" {
+            finds_data(&prometheus, &rule["name"].to_string(), query).await;
+        }
+    }
+    let unknown: Vec<&String> = named.iter().filter(|name| !known.contains_key(*name)).collect();
+    assert!(unknown.is_empty(), "queries name metrics that don't exist: {unknown:?}");
+    let seen = |name: &str| named.iter().any(|known| family(known) == name);
+    let unseen: Vec<&str> = known
+        .keys()
+        .map(|name| family(name))
+        .filter(|name| !seen(name) && !UNSEEN.contains(name) && is_ours(name))
+        .collect();
+    assert!(unseen.is_empty(), "no panel or rule shows {unseen:?}");
+    let quiet: Vec<&str> =
+        known.iter().filter(|(name, moved)| !**moved && is_ours(name)).map(|(name, _)| family(name)).collect();
+    let unexpected: BTreeSet<&str> =
+        quiet.into_iter().filter(|name| !NEVER.contains(name) && !rises_by_faults(name)).collect();
+    assert!(unexpected.is_empty(), "nothing ever moved {unexpected:?}");
+    drop(generator);
+    drop(load);
+    faults_raise_alerts(&prometheus, &mut cluster).await;
+}
+
+/// A member dies, one more follows, payments pile up; both come back, one of them without its data.
+async fn faults_raise_alerts(prometheus: &Prometheus, cluster: &mut blockchat_tests::Cluster) {
+    cluster.nodes[3].kill();
+    prometheus.fires("BlockchatQuorumAtRisk").await;
+    prometheus.fires("BlockchatTargetDown").await;
+    // The rest goes on without it, for long enough to be missed.
+    let body = json!({ "to": cluster.nodes[1].id().await.to_string(), "amount": "0.01" });
+    let height = cluster.nodes[0].height().await;
+    while cluster.nodes[0].height().await < height + 60 {
+        cluster.nodes[0].transfer(&body).await;
+    }
+    prometheus.fires("BlockchatMemberMissing").await;
+
+    cluster.nodes[4].kill();
+    for _ in 0..60 {
+        // The pool takes so many, and says so.
+        let answer = cluster.nodes[0].send(reqwest::Method::POST, "/wallet/transactions", &body).await;
+        assert!([202, 503].contains(&answer.status), "{}", answer.text);
+    }
+    prometheus.fires("BlockchatStalled").await;
+    prometheus.fires("BlockchatPoolFull").await;
+    assert!(
+        !prometheus
+            .query("blockchat_transactions_rejected_total{reason=~\"pool_full|sender_full\"} > 0")
+            .await
+            .expect("a result")
+            .is_empty()
+    );
+
+    cluster.nodes[3].wipe();
+    cluster.nodes[4].start();
+    cluster.nodes[4].ready().await;
+    cluster.nodes[3].start();
+    prometheus.seen_behind().await;
+    cluster.ready().await;
+    eventually("all alerts but those of the past to end", LONG, async || {
+        let alerts = prometheus.alerts().await?;
+        let firing: Vec<_> = alerts
+            .iter()
+            .filter(|(name, _)| {
+                ["BlockchatStalled", "BlockchatTargetDown", "BlockchatQuorumAtRisk", "BlockchatPoolFull"]
+                    .contains(&name.as_str())
+            })
+            .collect();
+        if firing.is_empty() { Ok(()) } else { Err(format!("{firing:?}")) }
+    })
+    .await;
+}
+
+impl Prometheus {
+    /// Waits until a node was seen far behind, which the alert asks for. How long it stays so is a matter of speed.
+    async fn seen_behind(&self) {
+        eventually("a node to be more than ten blocks behind", LONG, async || {
+            let found = self.query("max_over_time(blockchat_sync_lag_blocks[30s]) > 10").await?;
+            if found.is_empty() { Err("none".to_owned()) } else { Ok(()) }
+        })
+        .await;
+    }
+}
+
+async fn finds_data(prometheus: &Prometheus, title: &str, query: &str) {
+    // What counts faults is empty without any; it has to parse.
+    if MAY_BE_EMPTY.contains(&title) {
+        prometheus.query(query).await.unwrap_or_else(|error| panic!("{title}: {query}: {error}"));
+        return;
+    }
+    eventually(&format!("data for '{title}': {query}"), SHORT, async || {
+        let found = prometheus.query(query).await?;
+        let is_number = |sample: &Value| sample["value"][1].as_str().is_some_and(|value| value != "NaN");
+        if found.iter().any(is_number) { Ok(()) } else { Err(format!("{found:?}")) }
+    })
+    .await;
+}
+
+/// Names of metrics that a query reads.
+fn metrics_in(query: &str) -> BTreeSet<String> {
+    let words = query.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_' && letter != ':');
+    let ours =
+        words.filter(|word| (word.starts_with("blockchat_") || word.starts_with("process_")) && !word.contains(':'));
+    ours.map(str::to_owned).collect()
+}
+
+/// Every metric that was scraped, and whether any of its series ever was other than zero.
+async fn known_metrics(prometheus: &Prometheus) -> BTreeMap<String, bool> {
+    let names = prometheus.ask("label/__name__/values", &[]).await.expect("names");
+    let mut known = BTreeMap::new();
+    for name in names.as_array().expect("names").iter().filter_map(Value::as_str) {
+        let moved = prometheus.query(&format!("max_over_time({name}[5m]) != 0")).await.expect("a result");
+        known.insert(name.to_owned(), !moved.is_empty());
+    }
+    known
+}
+
+/// A histogram's name without the suffix of its series.
+fn family(name: &str) -> &str {
+    ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name)
+}
+
+fn is_ours(name: &str) -> bool {
+    name.starts_with("blockchat_") || name.starts_with("process_")
+}
+
+/// What moves when something goes wrong, which happens later in the test.
+fn rises_by_faults(name: &str) -> bool {
+    [
+        "blockchat_consensus_round",
+        "blockchat_members_missing",
+        "blockchat_round_timeouts_total",
+        "blockchat_sync_lag_blocks",
+        "blockchat_syncing",
+        "blockchat_transactions_rejected_total",
+        "blockchat_loadtest_rejected_total",
+        "blockchat_mempool_bytes",
+        "blockchat_mempool_transactions",
+    ]
+    .contains(&name)
+}
