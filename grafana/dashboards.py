@@ -65,7 +65,7 @@ CLUSTER = [
         ("Pending transactions", "none", [(f"blockchat_mempool_transactions{{{ALL}}}", "{{instance}}")], {"runbook": "pool-full"}),
         ("Pool in use", "percentunit", [(f"blockchat_mempool_transactions{{{ALL}}} / blockchat_mempool_capacity_transactions{{{ALL}}}", "count, {{instance}}"), (f"blockchat_mempool_bytes{{{ALL}}} / blockchat_mempool_capacity_bytes{{{ALL}}}", "bytes, {{instance}}")], {"runbook": "pool-full", "thresholds": [(0.8, "red")]}),
         ("Refused and dropped transactions", "reqps", [(f"sum by (reason) ({rate('blockchat_transactions_rejected_total')})", "{{reason}}")], {}),
-        ("Blocks behind the others", "none", [(f"blockchat_sync_lag_blocks{{{ALL}}}", "{{instance}}"), (f"blockchat_syncing{{{ALL}}} > 0", "fetching: {{instance}}")], {"runbook": "behind", "thresholds": [(10, "red")]}),
+        ("Blocks behind the others", "none", [(f"blockchat_sync_lag_blocks{{{ALL}}}", "{{instance}}"), (f"blockchat_syncing{{{ALL}}}", "fetching: {{instance}}")], {"runbook": "behind", "thresholds": [(10, "red")]}),
     ]),
 ]
 
@@ -80,7 +80,7 @@ NODE = [
         ("Steps of a round, p95", "s", [(quantile(0.95, "blockchat_consensus_step_seconds", ONE, "step, le"), "{{step}}")], {}),
         ("Proposal seen to commit", "s", quantiles("blockchat_block_finality_seconds", ONE), {}),
         ("Applying a block", "s", quantiles("blockchat_block_apply_seconds", ONE), {}),
-        ("Votes received", "ops", [(f"sum by (type, result) ({rate('blockchat_votes_total', ONE)}) > 0", "{{type}}, {{result}}")], {}),
+        ("Votes received", "ops", [(f"sum by (type, result) ({rate('blockchat_votes_total', ONE)})", "{{type}}, {{result}}")], {}),
         ("Size of blocks", "bytes", [(quantile(q, "blockchat_block_size_bytes", ONE), name) for q, name in ((0.5, "p50"), (0.95, "p95"))], {}),
         ("Transactions in a block", "none", [(quantile(q, "blockchat_block_transactions", ONE), name) for q, name in ((0.5, "p50"), (0.95, "p95"))], {}),
     ]),
@@ -91,8 +91,8 @@ NODE = [
         ("Space", "bytes", [(f"blockchat_storage_bytes{{{ONE}}}", "used by {{instance}}"), (f"blockchat_storage_available_bytes{{{ONE}}}", "left for {{instance}}")], {"runbook": "disk-full"}),
     ]),
     ("Network", [
-        ("Bytes to members", "Bps", [(f"sum by (kind) ({rate('blockchat_peer_bytes_total', ONE + ',direction=' + chr(34) + 'sent' + chr(34))}) > 0", "{{kind}}")], {"stack": True}),
-        ("Bytes from members", "Bps", [(f"sum by (kind) ({rate('blockchat_peer_bytes_total', ONE + ',direction=' + chr(34) + 'received' + chr(34))}) > 0", "{{kind}}")], {"stack": True}),
+        ("Bytes to members", "Bps", [(f"sum by (kind) ({rate('blockchat_peer_bytes_total', ONE + ',direction=' + chr(34) + 'sent' + chr(34))})", "{{kind}}")], {"stack": True}),
+        ("Bytes from members", "Bps", [(f"sum by (kind) ({rate('blockchat_peer_bytes_total', ONE + ',direction=' + chr(34) + 'received' + chr(34))})", "{{kind}}")], {"stack": True}),
         ("Heights that others told", "none", [(f"max by (peer) (blockchat_peer_height{{{ONE}}})", "member {{peer}}")], {}),
         ("Registrations answered", "none", [(f"sum by (result) (blockchat_join_requests_total{{{ONE}}})", "{{result}}")], {}),
     ]),

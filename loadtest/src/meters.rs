@@ -46,6 +46,10 @@ impl Meters {
         let help = "Transactions refused for good, by the node's code.";
         let rejected = IntCounterVec::new(Opts::new("blockchat_loadtest_rejected_total", help), &["reason"])?;
         registry.register(Box::new(rejected.clone()))?;
+        // There from the start: a rate over a counter that appears with its first event misses that event.
+        for reason in ["insufficient_balance", "pool_full", "timeout"] {
+            rejected.with_label_values(&[reason]);
+        }
         let help = "From the intended send to the commit; with fire, to the acceptance.";
         let options = HistogramOpts::new("blockchat_loadtest_latency_seconds", help);
         let latency = Histogram::with_opts(options.buckets(LATENCY_BUCKETS_SECONDS.to_vec()))?;

@@ -22,7 +22,7 @@ fn every_pod_is_hardened_whatever_is_switched() {
         vec![],
         vec![rest],
         vec!["loadtest.enabled=true,loadtest.experiment=files", "api.token.enabled=false,join.token.enabled=false"],
-        vec!["wallets.existingSecret=keys,wallets.passphrase.existingSecret=words", "otlp.endpoint=http://x:4318"],
+        vec!["wallets.existingSecret=keys,wallets.passphrase.existingSecret=words"],
     ] {
         let objects = render(&switches);
         let specs = pod_specs(&objects);

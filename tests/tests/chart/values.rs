@@ -27,7 +27,6 @@ fn nonsense_is_refused_and_named() {
         ("loadtest.experiment=all", "'/loadtest/experiment'"),
         ("loadtest.runs=0", "'/loadtest/runs'"),
         ("service.port=70000", "'/service/port'"),
-        ("otlp.endpoint=tempo:4317", "'/otlp/endpoint'"),
         ("api.corsOrigins={example.org}", "'/api/corsOrigins/0'"),
     ] {
         let error = try_render(&["--set", value]).expect_err(value);

@@ -7,9 +7,6 @@ use std::path::{Path, PathBuf};
 use blockchat_tests::{Folder, LONG, Load, Network, Program, SHORT, binary, client, eventually, send};
 use serde_json::{Value, json};
 
-/// Panels that are empty in a network where nothing is wrong, each because the thing it shows did not happen here.
-const MAY_BE_EMPTY: [&str; 1] = ["Refused, by reason"];
-
 /// Metrics that no panel and no rule shows, with what they are there for.
 const UNSEEN: [&str; 5] = [
     // Told by its label in the variable `member`, and by `members_missing` in panels.
@@ -86,17 +83,22 @@ impl Prometheus {
         Ok(alerts.iter().map(|alert| (text(&alert["labels"]["alertname"]), text(&alert["state"]))).collect())
     }
 
-    /// Waits until an alert was seen pending and then firing.
-    async fn fires(&self, alert: &str) {
-        let mut pending = false;
-        eventually(&format!("{alert} to be pending and then to fire"), LONG, async || {
+    /// Waits until each of the alerts was seen pending and then firing.
+    async fn fire(&self, expected: &[&str]) {
+        let mut pending = BTreeSet::new();
+        eventually(&format!("{expected:?} to be pending and then to fire"), LONG, async || {
             let alerts = self.alerts().await?;
-            pending |= alerts.contains(&(alert.to_owned(), "pending".to_owned()));
-            let firing = alerts.contains(&(alert.to_owned(), "firing".to_owned()));
-            if pending && firing { Ok(()) } else { Err(format!("pending: {pending}; {alerts:?}")) }
+            pending.extend(alerts.iter().filter(|(_, state)| state == "pending").map(|(name, _)| name.clone()));
+            let fires =
+                |name: &&str| pending.contains(*name) && alerts.contains(&((*name).to_owned(), "firing".to_owned()));
+            if expected.iter().all(fires) {
+                Ok(())
+            } else {
+                Err(format!("pending before: {pending:?}; now: {alerts:?}"))
+            }
         })
         .await;
-        println!("{alert}: pending, then firing");
+        println!("{expected:?}: pending, then firing");
     }
 }
 
@@ -209,12 +211,11 @@ async fn every_query_finds_data_and_faults_raise_alerts() {
     let load = Load::start(&cluster).await;
     load.progress(300).await;
 
-    let known = known_metrics(&prometheus).await;
-    let mut named = BTreeSet::new();
+    let (mut named, mut queries_of_all) = (BTreeSet::new(), Vec::new());
     for (title, queries) in panels() {
         for query in queries {
             named.extend(metrics_in(&query));
-            finds_data(&prometheus, &title, &query).await;
+            queries_of_all.push((title.clone(), query));
         }
     }
     let rules = prometheus.ask("rules", &[]).await.expect("rules");
@@ -225,9 +226,11 @@ async fn every_query_finds_data_and_faults_raise_alerts() {
         let query = rule["query"].as_str().expect("a query");
         named.extend(metrics_in(query));
         if rule["type"] == "recording" {
-            finds_data(&prometheus, &rule["name"].to_string(), query).await;
+            queries_of_all.push((rule["name"].to_string(), query.to_owned()));
         }
     }
+    all_find_data(&prometheus, queries_of_all).await;
+    let known = known_metrics(&prometheus).await;
     let unknown: Vec<&String> = named.iter().filter(|name| !known.contains_key(*name)).collect();
     assert!(unknown.is_empty(), "queries name metrics that don't exist: {unknown:?}");
     let seen = |name: &str| named.iter().any(|known| family(known) == name);
@@ -250,15 +253,14 @@ async fn every_query_finds_data_and_faults_raise_alerts() {
 /// A member dies, one more follows, payments pile up; both come back, one of them without its data.
 async fn faults_raise_alerts(prometheus: &Prometheus, cluster: &mut blockchat_tests::Cluster) {
     cluster.nodes[3].kill();
-    prometheus.fires("BlockchatQuorumAtRisk").await;
-    prometheus.fires("BlockchatTargetDown").await;
+    prometheus.fire(&["BlockchatQuorumAtRisk", "BlockchatTargetDown"]).await;
     // The rest goes on without it, for long enough to be missed.
     let body = json!({ "to": cluster.nodes[1].id().await.to_string(), "amount": "0.01" });
     let height = cluster.nodes[0].height().await;
     while cluster.nodes[0].height().await < height + 60 {
         cluster.nodes[0].transfer(&body).await;
     }
-    prometheus.fires("BlockchatMemberMissing").await;
+    prometheus.fire(&["BlockchatMemberMissing"]).await;
 
     cluster.nodes[4].kill();
     for _ in 0..60 {
@@ -266,8 +268,7 @@ async fn faults_raise_alerts(prometheus: &Prometheus, cluster: &mut blockchat_te
         let answer = cluster.nodes[0].send(reqwest::Method::POST, "/wallet/transactions", &body).await;
         assert!([202, 503].contains(&answer.status), "{}", answer.text);
     }
-    prometheus.fires("BlockchatStalled").await;
-    prometheus.fires("BlockchatPoolFull").await;
+    prometheus.fire(&["BlockchatStalled", "BlockchatPoolFull"]).await;
     assert!(
         !prometheus
             .query("blockchat_transactions_rejected_total{reason=~\"pool_full|sender_full\"} > 0")
@@ -307,16 +308,22 @@ impl Prometheus {
     }
 }
 
-async fn finds_data(prometheus: &Prometheus, title: &str, query: &str) {
-    // What counts faults is empty without any; it has to parse.
-    if MAY_BE_EMPTY.contains(&title) {
+/// Waits until every query has data.
+async fn all_find_data(prometheus: &Prometheus, mut queries: Vec<(String, String)>) {
+    for (title, query) in &queries {
         prometheus.query(query).await.unwrap_or_else(|error| panic!("{title}: {query}: {error}"));
-        return;
     }
-    eventually(&format!("data for '{title}': {query}"), SHORT, async || {
-        let found = prometheus.query(query).await?;
-        let is_number = |sample: &Value| sample["value"][1].as_str().is_some_and(|value| value != "NaN");
-        if found.iter().any(is_number) { Ok(()) } else { Err(format!("{found:?}")) }
+    eventually("every query to find data", SHORT, async || {
+        let mut empty = Vec::new();
+        for (title, query) in std::mem::take(&mut queries) {
+            let found = prometheus.query(&query).await?;
+            let is_number = |sample: &Value| sample["value"][1].as_str().is_some_and(|value| value != "NaN");
+            if !found.iter().any(is_number) {
+                empty.push((title, query));
+            }
+        }
+        queries = empty;
+        if queries.is_empty() { Ok(()) } else { Err(format!("nothing for {queries:?}")) }
     })
     .await;
 }
