@@ -5,6 +5,8 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 export CARGO_TERM_COLOR ?= auto
+# Nodes of the release whose life the Kubernetes tests lead.
+export BLOCKCHAT_KUBE_NODES ?= 5
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 # One optimised, statically linked build serves the demo, the system tests and the images.
@@ -110,9 +112,14 @@ test: ## Everything a change must pass, with the minutes of each stage
 	done; \
 	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
+.PHONY: dockerfile
+dockerfile: ## Tests: the images build from source, with a stand-in for the base image
+	scripts/with-docker.sh scripts/prove-dockerfile.sh
+
 .PHONY: test-all
-test-all: ## `make test` with ten times as many simulated networks
-	$(MAKE) test SIMULATION_SEEDS=4000
+test-all: ## `make test` with ten times as many simulated networks, ten nodes on Kubernetes, and images from source
+	$(MAKE) test SIMULATION_SEEDS=4000 BLOCKCHAT_KUBE_NODES=10
+	$(MAKE) dockerfile
 
 .PHONY: clean
 clean: ## Remove everything that was built or left behind by a run

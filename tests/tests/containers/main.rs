@@ -2,6 +2,7 @@
 //!
 //! Needs an engine and the images (`make images`).
 
+mod compose;
 mod faults;
 mod network;
 

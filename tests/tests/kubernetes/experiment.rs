@@ -23,6 +23,11 @@ async fn helm_install_reproduces_the_experiment() {
     std::fs::write(&file, rendered).expect("a file");
     kubectl(&["apply", "--dry-run=server", "--validate=strict", "--filename", &file]);
 
+    // Fewer than four tolerate no fault, and whoever installs them is told.
+    let chart_path = chart().display().to_string();
+    let notes = helm(&["install", "few", &chart_path, "--dry-run=server", "--set", "nodes=3"]);
+    assert!(notes.contains("WARNING: fewer than 4 nodes tolerate no fault"), "{notes}");
+
     let values = chart().join("values-5.yaml").display().to_string();
     let started = Instant::now();
     let release = Release::install("bc", 5, &["--values", &values]);

@@ -264,3 +264,27 @@ async fn the_prompt_shows_the_cost_and_asks() {
         std::fs::metadata(folder.path().join("state/blockchat/history")).expect("a history").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_silent_or_still_joining_is_told_apart() {
+    let folder = Folder::new();
+    // It takes connections and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", silent.local_addr().expect("an address"));
+    let waited = Shell::at(folder.path(), &url).with(&["--timeout", "1"]).run(&["balance"]).await;
+    assert_eq!(waited.code, 69, "{waited:?}");
+    assert!(waited.err.contains(&url) && waited.err.contains("--timeout gives it more time"), "{waited:?}");
+
+    let mut cluster = Network::of(4).prepare().await;
+    cluster.nodes[0].start();
+    let user = user(&cluster, 0, &folder);
+    blockchat_tests::eventually("the node to answer", blockchat_tests::SHORT, async || {
+        cluster.nodes[0].status().await.map(|_| ())
+    })
+    .await;
+    for command in [&["balance"][..], &["t", "1", "5"], &["view"]] {
+        let refused = user.run(command).await;
+        assert_eq!(refused.code, 75, "{refused:?}");
+        assert!(refused.err.contains("not joined"), "{refused:?}");
+    }
+}
