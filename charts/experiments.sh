@@ -35,7 +35,9 @@ cell() { # name, values file, further helm arguments
     helm --namespace "$namespace" uninstall cell --wait >/dev/null
     kubectl --namespace "$namespace" delete job cell-blockchat-loadtest-2 >/dev/null
     kubectl --namespace "$namespace" wait --for=delete pvc --all --timeout=2m >/dev/null
+    logs+=("$output/$name.log")
 }
+logs=()
 
 for money in 1000 100000; do
     for nodes in 5 10; do
@@ -46,4 +48,4 @@ for money in 1000 100000; do
     done
     cell "fairness-endowment-$money" values-fairness.yaml --set-string endowment=$money "$@"
 done
-blockchat-loadtest merge "$output"/*.log --output "$output/report"
+blockchat-loadtest merge "${logs[@]}" --output "$output/report"
