@@ -16,6 +16,7 @@ use testcontainers::{ContainerAsync, GenericImage, ImageExt as _};
 
 use crate::api::Api;
 use crate::chain::{Chain, assert_same_chain};
+use crate::coins::micros;
 use crate::folder::keep;
 use crate::http::{client, send};
 use crate::ports;
@@ -121,6 +122,21 @@ impl Containers {
     pub async fn ready(&self) {
         for node in &self.nodes {
             node.ready().await;
+        }
+    }
+
+    /// Waits until every node takes part and knows that each member got its first coins.
+    pub async fn founded(&self) {
+        self.ready().await;
+        for node in &self.nodes {
+            for id in 0..self.nodes.len() {
+                eventually(&format!("member {id} to have its first coins on {}", node.name), LONG, async || {
+                    let account = node.api.try_get(&format!("/accounts/{id}")).await?;
+                    let balance = account.body["final"]["balance"].as_str().map(micros);
+                    if balance.is_some_and(|balance| balance > 0) { Ok(()) } else { Err(account.text) }
+                })
+                .await;
+            }
         }
     }
 

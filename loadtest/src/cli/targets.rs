@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use blockchat_client::Options;
+use blockchat_ledger::Amount;
 use clap::Args;
 
 use super::reports::ReportArgs;
-use crate::error::{LoadError, io_error};
+use crate::error::{LoadError, io_error, unreachable};
 use crate::fire::{Policy, WhenBroke};
 use crate::network::Network;
 use crate::progress::Progress;
@@ -53,7 +54,7 @@ impl Targets {
     }
 }
 
-/// Connects, and tries again until `bound` has passed.
+/// Connects, and tries again until `bound` has passed; then every member also has its first coins.
 pub async fn connect(
     urls: &[String],
     options: &Options,
@@ -65,11 +66,26 @@ pub async fn connect(
         match Network::connect(urls, options).await {
             Err(LoadError::Unreachable { .. } | LoadError::Failed(_)) if tokio::time::Instant::now() < give_up => {
                 progress.label("waiting for the nodes");
-                tokio::time::sleep(Duration::from_millis(250)).await;
             }
+            Ok(network) if bound.is_zero() || granted(&network).await? => return Ok(network),
+            Ok(network) if tokio::time::Instant::now() >= give_up => return Ok(network),
+            Ok(_) => progress.label("waiting for the members' first coins"),
             result => return result,
         }
+        tokio::time::sleep(Duration::from_millis(250)).await;
     }
+}
+
+/// Whether every member has had its endowment: a network is ready before that, and nobody could pay yet.
+async fn granted(network: &Network) -> Result<bool, LoadError> {
+    for member in &network.members {
+        let account = member.client.account(&member.id.to_string()).await;
+        let state = account.map_err(unreachable(format!("asking node {} for its account", member.id)))?.final_state;
+        if state.nonce == 0 && state.balance == Amount::ZERO && state.stake == Amount::ZERO {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The bearer token in a file.

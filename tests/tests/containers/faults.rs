@@ -13,7 +13,7 @@ const SOME: usize = 20;
 async fn five_containers_under_load_survive_what_happens_to_containers() {
     let _slot = SLOT.lock().await;
     let mut network = Containers::start(5, &[("ENDOWMENT", "10000000")]).await;
-    network.ready().await;
+    network.founded().await;
     // The one with nearly all the stake mints nearly every block.
     network.nodes[4].api.stake("1000000").await;
     network.nodes[0].api.stake("10").await;

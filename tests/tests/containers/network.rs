@@ -10,7 +10,7 @@ use crate::SLOT;
 async fn containers_find_each_other_and_pay() {
     let _slot = SLOT.lock().await;
     let mut network = Containers::start(5, &[]).await;
-    network.ready().await;
+    network.founded().await;
     let ids: Vec<u64> = {
         let mut ids = Vec::new();
         for node in &network.nodes {
@@ -22,14 +22,6 @@ async fn containers_find_each_other_and_pay() {
     let mut sorted = ids.clone();
     sorted.sort_unstable();
     assert_eq!(sorted, [0, 1, 2, 3, 4]);
-
-    for id in &ids {
-        eventually(&format!("member {id} to have its first coins"), LONG, async || {
-            let account = network.nodes[1].api.try_get(&format!("/accounts/{id}")).await?;
-            if account.body["final"]["balance"] == "1000" { Ok(()) } else { Err(account.text) }
-        })
-        .await;
-    }
 
     let [one, other] = [&network.nodes[1], &network.nodes[3]];
     let coins = one.api.transfer(&json!({ "to": ids[3].to_string(), "amount": "12.5" })).await;
