@@ -35,7 +35,7 @@ programs)
     build --workspace --bins
     mkdir -p "$2"
     for program in blockchat-node blockchat blockchat-loadtest; do
-        cp "target/$host/release/$program" "$2/"
+        strip --strip-all -o "$2/$program" "target/$host/release/$program"
     done
     ;;
 *)
