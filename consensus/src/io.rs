@@ -290,6 +290,8 @@ pub enum Event {
     ProposalReceived {
         /// Who proposed.
         proposer: u16,
+        /// The block that was proposed.
+        block: Hash,
         /// `accepted`, or why not.
         result: &'static str,
     },

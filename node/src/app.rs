@@ -24,7 +24,7 @@ use crate::peer::{
 use crate::runtime::{self, EXIT_FATAL, RuntimeError};
 use crate::storage::log::disk::Directory;
 use crate::storage::{self, DataDir, OpenLog, Reader, Store, StoreError, Writer};
-use crate::telemetry::{Metrics, TelemetryError, init_logging};
+use crate::telemetry::{Metrics, Place, TelemetryError, TraceSettings, Traces, init_logging};
 use crate::wallet::{self, WalletParts};
 
 /// After the request to stop, the thread that owns the state gets this long to finish and sync.
@@ -82,6 +82,13 @@ impl AppError {
     }
 }
 
+/// What a run tells those who watch it.
+struct Watched {
+    metrics: Metrics,
+    place: Place,
+    traces: Traces,
+}
+
 /// What is on disk, opened.
 struct Opened {
     // The lock goes last: nobody else may open the rest before it is closed.
@@ -94,16 +101,38 @@ struct Opened {
 
 /// Runs until `shutdown` or until the node can't go on.
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), AppError> {
-    init_logging(&log_filter(&config.log), config.log_format)?;
-    let metrics = Metrics::register(&prometheus::Registry::new()).map_err(TelemetryError::from)?;
+    let metrics = if config.metrics { Metrics::register(&prometheus::Registry::new()) } else { Metrics::off() };
+    let metrics = metrics.map_err(TelemetryError::from)?;
+    let place = Place::default();
+    let traces = match trace_settings(&config) {
+        Some(settings) => Traces::start(&settings, &metrics.trace, &place)?,
+        None => Traces::default(),
+    };
+    init_logging(&log_filter(&config.log), config.log_format, &place, &traces)?;
+    let result = observed(config, metrics, place, traces.clone(), shutdown).await;
+    blocking(move || traces.stop()).await?;
+    result
+}
+
+/// Where traces go, if anywhere.
+fn trace_settings(config: &Config) -> Option<TraceSettings> {
+    let endpoint = config.otlp_endpoint.clone()?;
+    Some(TraceSettings { endpoint, ratio: config.trace_ratio, instance: config.advertise_url.clone() })
+}
+
+/// The run, with everything in place that watches it.
+async fn observed(
+    config: Config,
+    metrics: Metrics,
+    place: Place,
+    traces: Traces,
+    shutdown: CancellationToken,
+) -> Result<(), AppError> {
     metrics.watch_storage(config.data_dir.clone());
     let tasks = TaskTracker::new();
     let token = config.api_token.as_ref().and_then(|token| ApiToken::new(token.expose()));
     let app = AppState::new(metrics.clone(), token);
     app.set_origins(config.cors_origins.clone());
-    if config.otlp_endpoint.is_some() {
-        tracing::warn!("OTLP_ENDPOINT is set, but this version exports no traces");
-    }
 
     let api = bind("LISTEN", config.listen).await?;
     let admin = bind("ADMIN_LISTEN", config.admin_listen).await?;
@@ -135,7 +164,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), AppE
         joined => joined?,
     };
 
-    let result = take_part(config, opened, joining, membership, &door, app, metrics, &shutdown).await;
+    let watched = Watched { metrics, place, traces };
+    let result = take_part(config, opened, joining, membership, &door, app, watched, &shutdown).await;
     shutdown.cancel();
     drain(&tasks).await;
     result
@@ -216,10 +246,11 @@ async fn take_part(
     membership: Membership,
     door: &StreamDoor,
     app: AppState,
-    metrics: Metrics,
+    watched: Watched,
     shutdown: &CancellationToken,
 ) -> Result<(), AppError> {
-    let (senders, inputs) = runtime::queues();
+    let Watched { metrics, place, traces } = watched;
+    let (senders, inputs) = runtime::queues(traces.clone());
     let streams = shutdown.child_token();
     let settings = PeerSettings::new(
         membership.ring.clone(),
@@ -262,6 +293,8 @@ async fn take_part(
         outbound: Arc::new(network.clone()),
         activity: activity.clone(),
         metrics: metrics.clone(),
+        traces: traces.clone(),
+        place,
     };
     let runtime = blocking(move || runtime::spawn(parts, inputs)).await??;
     // What was lost before is in the new log now, so the next start may trust it.
@@ -276,6 +309,7 @@ async fn take_part(
         chain: Arc::new(reader.clone()),
         activity: activity.clone(),
         metrics: metrics.verify.clone(),
+        traces: traces.clone(),
     };
     let pending: Vec<(Option<String>, SignedTransaction)> =
         pending.into_iter().map(|own| (own.key, own.transaction)).collect();
@@ -290,6 +324,7 @@ async fn take_part(
         wallet,
         urls: Arc::new(move |id| urls.url_of(id)),
         connected: Arc::new(move |id| network.is_connected(id)),
+        traces,
     });
     wait(runtime, store_failed, shutdown).await
 }

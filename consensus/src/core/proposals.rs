@@ -172,8 +172,9 @@ impl Core {
     fn on_proposal(&mut self, from: u16, message: ProposalMessage, out: &mut Outputs) -> Result<(), CoreError> {
         let proposal = message.proposal.message.clone();
         let proposer = proposal.proposer.0;
+        let block = proposal.block.0;
         let judged = |result, out: &mut Outputs| {
-            out.actions.push(Action::Event(Event::ProposalReceived { proposer, result }));
+            out.actions.push(Action::Event(Event::ProposalReceived { proposer, block, result }));
         };
         let round = proposal.round.as_i64();
         let ours = self.engine.round().map_or(-1, i64::from);

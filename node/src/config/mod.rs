@@ -83,6 +83,10 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Where traces go.
     pub otlp_endpoint: Option<String>,
+    /// Share of the submissions that begin a trace.
+    pub trace_ratio: f64,
+    /// Whether the node measures itself.
+    pub metrics: bool,
     /// Waits of the consensus, `MAX_BLOCK_WAIT` among them.
     pub timing: Timing,
     /// Bounds of the pool.

@@ -56,10 +56,16 @@ pub fn peer_url(text: &str) -> Option<String> {
     (bare && url.scheme() == "http" && url.has_host()).then(|| url.as_str().trim_end_matches('/').to_owned())
 }
 
-/// An `http://` or `https://` URL.
+/// An `http://` URL, with a path perhaps, but nothing that may be secret.
 pub fn endpoint(text: &str) -> Option<String> {
     let url = reqwest::Url::parse(text).ok()?;
-    (matches!(url.scheme(), "http" | "https") && url.has_host()).then(|| url.to_string())
+    let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
+    (url.scheme() == "http" && url.has_host() && plain).then(|| url.to_string())
+}
+
+/// A share.
+pub fn ratio(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio))
 }
 
 /// The URL without what may be secret in it: credentials and query.

@@ -36,6 +36,8 @@ pub fn resolve(mut values: Values, accept_lost_log: bool) -> Result<Config, Conf
         log: read.with("LOG", log_filter)?,
         log_format: read.with("LOG_FORMAT", LogFormat::parse)?,
         otlp_endpoint: read.optional("OTLP_ENDPOINT", parse::endpoint)?,
+        trace_ratio: read.with("TRACE_RATIO", parse::ratio)?,
+        metrics: read.with("METRICS", boolean)?,
         timing: timing(&read)?,
         pool: pool(&read)?,
         accept_lost_log,

@@ -154,8 +154,20 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "OTLP_ENDPOINT",
         "",
-        "an http:// or https:// URL",
-        "Reserved for the export of traces. This version has none and says so when it is set.",
+        "an http:// URL without credentials or query, such as http://127.0.0.1:4318",
+        "Collector that takes traces as OTLP over HTTP, below /v1/traces. Without one there are none. The way to it is not encrypted: put one beside the node.",
+    ),
+    setting(
+        "TRACE_RATIO",
+        "0.01",
+        "a number from 0 to 1",
+        "Share of the submissions that begin a trace. One whose caller sent a traceparent header follows that.",
+    ),
+    setting(
+        "METRICS",
+        "true",
+        BOOL,
+        "Whether the node measures itself. Without, /metrics answers 404; to find out what measuring costs.",
     ),
     setting("PROPOSE_TIMEOUT", "250ms", POSITIVE_DURATION, "Wait for a round's proposal, at first."),
     setting(

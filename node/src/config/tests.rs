@@ -118,6 +118,10 @@ fn values_that_are_not_allowed_name_setting_source_and_what_is() {
         ("LOG", "blockchat=loud"),
         ("LOG_FORMAT", "xml"),
         ("OTLP_ENDPOINT", "collector"),
+        ("OTLP_ENDPOINT", "https://collector:4318"),
+        ("TRACE_RATIO", "1.5"),
+        ("TRACE_RATIO", "NaN"),
+        ("METRICS", "off"),
         ("POOL_BYTES", "0"),
         ("POOL_BYTES", "5MB"),
     ] {
@@ -178,9 +182,9 @@ fn an_unspecified_listener_needs_an_advertised_address() {
 
 #[test]
 fn credentials_in_a_url_are_not_shown() {
-    let config = config("", &[("BLOCKCHAT_OTLP_ENDPOINT", "https://me:pass@collector:4318/v1?key=abc")]);
-    let shown = config.describe();
+    let shown = refusal("", &[("BLOCKCHAT_OTLP_ENDPOINT", "http://me:pass@collector:4318/v1?key=abc")]);
     assert!(shown.contains("collector:4318") && !shown.contains("pass") && !shown.contains("abc"), "{shown}");
+    assert!(shown.contains("without credentials or query"), "{shown}");
 }
 
 #[test]

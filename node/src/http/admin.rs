@@ -33,7 +33,8 @@ pub async fn serve_admin(listener: TcpListener, state: AppState, shutdown: Cance
 
 async fn metrics(State(state): State<AppState>) -> Response {
     match state.metrics().encode() {
-        Ok(text) => {
+        Ok(None) => (StatusCode::NOT_FOUND, "METRICS=false: this node does not measure itself\n").into_response(),
+        Ok(Some(text)) => {
             let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
             ([(header::CONTENT_TYPE, format)], text).into_response()
         }

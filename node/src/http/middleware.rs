@@ -7,19 +7,26 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use blockchat_api::Code;
 
+use tracing::Instrument as _;
+
 use super::error::ApiError;
 use super::state::AppState;
+use super::trace;
 
 /// Longest a request may take, its body included. Longer than [`super::MAX_WAIT`], which is an answer.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Records each request's duration by its matched route, never by its path: a path may name a wallet.
+/// Records each request's duration by its matched route, never by its path: a path may name a wallet. Submissions begin
+/// traces.
 pub async fn measure(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method().clone();
-    let response = next.run(request).await;
-    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let matched = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let span = trace::submission(matched, &method, request.headers());
+    let mut response = next.run(request).instrument(span.clone()).await;
+    trace::answered(&span, &mut response);
+    let route = matched;
     // A made-up method would be a label chosen by the caller.
     let method = if is_known(&method) { method.as_str() } else { "other" };
     state

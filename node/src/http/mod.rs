@@ -21,6 +21,7 @@ mod serve;
 mod state;
 #[cfg(test)]
 pub(crate) mod tests;
+mod trace;
 
 use std::time::Duration;
 

@@ -15,7 +15,7 @@ use super::auth::ApiToken;
 use super::backend::{Backend, Chain, ChainError};
 use super::error::ApiError;
 use super::origin::Origins;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Traces};
 use crate::wallet::WalletHandle;
 
 /// Most event streams at once; each is a connection that stays.
@@ -53,6 +53,8 @@ pub struct Joined {
     pub urls: Arc<dyn Fn(u16) -> Option<String> + Send + Sync>,
     /// Whether a stream to a member is up.
     pub connected: Arc<dyn Fn(u16) -> bool + Send + Sync>,
+    /// Traces.
+    pub traces: Traces,
 }
 
 impl AppState {

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::telemetry::IntCounterVec;
 use blockchat_ledger::Parameters;
-use prometheus::IntCounterVec;
 use thiserror::Error;
 
 use super::files::FileError;

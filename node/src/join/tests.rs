@@ -95,7 +95,7 @@ impl Machine {
                     membership.me,
                     key,
                     membership.urls.clone(),
-                    PeerBytes::unread().unwrap(),
+                    PeerBytes::unread(),
                 );
                 let peers = PeerNetwork::start(settings, Deaf, &door, shutdown.clone());
                 joining.tell_others(peers.clone(), shutdown)?;

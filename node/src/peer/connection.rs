@@ -152,7 +152,7 @@ impl<I: Inbox> Context<I> {
                     }
                     1
                 }
-                Frame::Batch { messages, .. } => match self.deliver(&messages, life).await {
+                Frame::Batch { trace, messages } => match self.deliver(&messages, trace, life).await {
                     Ok(()) => messages.len(),
                     Err(ended) => return ended,
                 },
@@ -167,7 +167,7 @@ impl<I: Inbox> Context<I> {
         }
     }
 
-    async fn deliver(&self, encoded: &[Bytes], life: &Life) -> Result<(), Ended> {
+    async fn deliver(&self, encoded: &[Bytes], beside: Bytes, life: &Life) -> Result<(), Ended> {
         let mut messages = Vec::with_capacity(encoded.len());
         for bytes in encoded {
             let message = I::Message::decode(bytes).ok_or(FrameError::Malformed("message"))?;
@@ -176,7 +176,7 @@ impl<I: Inbox> Context<I> {
         }
         self.counters.messages.fetch_add(messages.len() as u64, Ordering::Relaxed);
         life.delivering.store(true, Ordering::Relaxed);
-        let taken = self.inbox.deliver(PeerInput::Messages { from: self.peer, messages }).await;
+        let taken = self.inbox.deliver(PeerInput::Messages { from: self.peer, beside, messages }).await;
         life.received.store(true, Ordering::Relaxed);
         life.delivering.store(false, Ordering::Relaxed);
         if taken { Ok(()) } else { Err(Ended::InboxClosed) }

@@ -15,8 +15,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 pub const FRAME_VERSION: u8 = 1;
 /// The longest frame, its length field not counted: the longest message and what is around it.
 pub const MAX_FRAME_BYTES: usize = HEAD_BYTES + 2 + MAX_TRACE_BYTES + 4 + MAX_MESSAGE_BYTES;
-/// The longest trace context beside a batch.
-pub const MAX_TRACE_BYTES: usize = 512;
+/// The longest trace contexts beside a batch: some 60 of them.
+pub const MAX_TRACE_BYTES: usize = 2_048;
 /// The longest message: it fits a frame alone.
 pub const MAX_MESSAGE_BYTES: usize = 8 << 20;
 
@@ -69,7 +69,7 @@ impl FrameError {
 pub enum Frame {
     /// Messages, at least one, in order, and the trace context beside them (may be empty).
     Batch {
-        /// W3C trace context, opaque here.
+        /// W3C trace contexts, opaque here.
         trace: Bytes,
         /// The encoded messages.
         messages: Vec<Bytes>,

@@ -22,12 +22,14 @@ mod transport;
 
 use std::future::Future;
 
+use ::bytes::Bytes;
 use blockchat_consensus::PeerMessage;
 
 pub use bytes::PeerBytes;
 pub use connection::ConnectionLimits;
 pub use dial::{DialError, host_and_port};
 pub use door::StreamDoor;
+pub use frame::MAX_TRACE_BYTES;
 pub use network::{PeerNetwork, PeerSettings, PeerStatus};
 pub use outbox::OutboxLimits;
 pub use problem::Problem;
@@ -66,6 +68,8 @@ pub enum PeerInput<M> {
     Messages {
         /// The authenticated sender.
         from: u16,
+        /// Trace contexts beside them, as they came: nothing but traces may depend on them.
+        beside: Bytes,
         /// In the order in which they were sent.
         messages: Vec<M>,
     },

@@ -152,31 +152,31 @@ impl PeerNetwork {
 
     /// Sends a message to one member, without waiting; from any thread.
     pub fn send(&self, to: u16, message: &impl Message) {
-        self.queue(to, message);
+        self.queue(to, message, Bytes::new());
         self.flush_one(to);
     }
 
     /// Sends a message to all other members, encoded once, without waiting; from any thread.
     pub fn broadcast(&self, message: &impl Message) {
-        self.queue_all(message);
+        self.queue_all(message, &Bytes::new());
         self.flush();
     }
 
-    /// As `send`, but `flush` must follow: several messages then leave with one write.
-    pub fn queue(&self, to: u16, message: &impl Message) {
+    /// As `send`, but `flush` must follow: several messages then leave with one write. `beside` are trace contexts.
+    pub fn queue(&self, to: u16, message: &impl Message, beside: Bytes) {
         if let Some(peer) = self.inner.peers.get(&to) {
             let bytes = Bytes::from(message.encode());
             self.inner.bytes.sent(message.kind(), bytes.len());
-            peer.outbox.queue(message.class(), bytes);
+            peer.outbox.queue(message.class(), bytes, beside);
         }
     }
 
     /// As `broadcast`, but `flush` must follow: several messages then leave with one write.
-    pub fn queue_all(&self, message: &impl Message) {
+    pub fn queue_all(&self, message: &impl Message, beside: &Bytes) {
         let (class, bytes) = (message.class(), Bytes::from(message.encode()));
         self.inner.bytes.sent(message.kind(), bytes.len() * self.inner.peers.len());
         for peer in self.inner.peers.values() {
-            peer.outbox.queue(class, bytes.clone());
+            peer.outbox.queue(class, bytes.clone(), beside.clone());
         }
     }
 

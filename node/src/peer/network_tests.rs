@@ -135,13 +135,8 @@ impl Node {
         }
         let (sender, inbox) = mpsc::channel(options.inbox);
         let key = consensus_key(options.key.unwrap_or(me));
-        let mut settings = PeerSettings::new(
-            ring(3, options.chain),
-            me,
-            key,
-            Arc::clone(&directory) as _,
-            PeerBytes::unread().unwrap(),
-        );
+        let mut settings =
+            PeerSettings::new(ring(3, options.chain), me, key, Arc::clone(&directory) as _, PeerBytes::unread());
         settings.connection = options.limits;
         let network = PeerNetwork::start(settings, TestInbox(sender), &door, shutdown.clone());
         Self { network, inbox, ready: std::collections::VecDeque::new(), address, shutdown, directory }
@@ -152,7 +147,7 @@ impl Node {
             match tokio::time::timeout(PATIENCE, self.inbox.recv()).await.unwrap().unwrap() {
                 PeerInput::Connected(id) => self.ready.push_back(Seen::Up(id)),
                 PeerInput::Disconnected(id) => self.ready.push_back(Seen::Down(id)),
-                PeerInput::Messages { from, messages } => {
+                PeerInput::Messages { from, messages, .. } => {
                     self.ready.extend(messages.into_iter().map(|message| Seen::Said(from, message)));
                 }
             }

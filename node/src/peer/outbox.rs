@@ -16,7 +16,7 @@ use bytes::{Buf, Bytes};
 use tokio::sync::Notify;
 
 use super::frame::{self, MAX_MESSAGE_BYTES};
-use super::queue::Queue;
+use super::queue::{Queue, Queued};
 use super::{Class, transport::Sink};
 
 /// Bulk bytes that share a frame with urgent messages: what a vote may have to wait behind.
@@ -146,8 +146,8 @@ impl Outbox {
         }
     }
 
-    /// Queues a message without writing it; `flush` must follow.
-    pub fn queue(&self, class: Class, bytes: Bytes) {
+    /// Queues a message without writing it; `flush` must follow. `beside` goes beside it if its frame has room.
+    pub fn queue(&self, class: Class, bytes: Bytes, beside: Bytes) {
         let counters = &self.counters;
         if bytes.len() > MAX_MESSAGE_BYTES {
             counters.dropped_too_long.fetch_add(1, Ordering::Relaxed);
@@ -167,11 +167,11 @@ impl Outbox {
         match class {
             Class::Urgent => {
                 counters.urgent_bytes.fetch_add(length, Ordering::Relaxed);
-                state.urgent.push(order, bytes);
+                state.urgent.push(order, bytes, beside);
             }
             Class::Bulk => {
                 counters.bulk_bytes.fetch_add(length, Ordering::Relaxed);
-                state.bulk.push(order, bytes);
+                state.bulk.push(order, bytes, beside);
             }
         }
     }
@@ -309,11 +309,13 @@ impl Outbox {
             state.writing.extend(control);
             return true;
         }
-        let messages = next_messages(state);
-        if messages.is_empty() {
+        let taken = next_messages(state);
+        if taken.is_empty() {
             return false;
         }
-        frame::push_batch(&[], &messages, &mut state.writing);
+        let beside = contexts(&taken);
+        let messages: Vec<Bytes> = taken.into_iter().map(|queued| queued.bytes).collect();
+        frame::push_batch(&beside, &messages, &mut state.writing);
         self.counters.frames.fetch_add(1, Ordering::Relaxed);
         true
     }
@@ -325,7 +327,7 @@ impl Outbox {
 
 /// The messages of the next frame: urgent ones and a slice of bulk in the order in which they were
 /// queued. A message longer than its slice goes alone; a long bulk one gets every second frame.
-fn next_messages(state: &mut State) -> Vec<Bytes> {
+fn next_messages(state: &mut State) -> Vec<Queued> {
     let mut taken = Vec::new();
     if !std::mem::take(&mut state.bulk_owed) {
         state.urgent.take(URGENT_SLICE_BYTES, &mut taken);
@@ -343,7 +345,18 @@ fn next_messages(state: &mut State) -> Vec<Bytes> {
         taken.extend(state.bulk.pop_front());
     }
     taken.sort_unstable_by_key(|queued| queued.order);
-    taken.into_iter().map(|queued| queued.bytes).collect()
+    taken
+}
+
+/// The trace contexts beside these messages, as far as a frame has room for them.
+fn contexts(messages: &[Queued]) -> Vec<u8> {
+    let mut contexts = Vec::new();
+    for queued in messages {
+        if contexts.len() + queued.beside.len() <= frame::MAX_TRACE_BYTES {
+            contexts.extend_from_slice(&queued.beside);
+        }
+    }
+    contexts
 }
 
 fn write_some(sink: &dyn Sink, segments: &VecDeque<Bytes>) -> io::Result<usize> {

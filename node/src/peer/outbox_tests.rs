@@ -86,9 +86,9 @@ const ROOMY: usize = usize::MAX / 2;
 async fn what_is_queued_together_leaves_in_one_frame_in_order() {
     let sink = FakeSink::with_room(ROOMY);
     let outbox = open(OutboxLimits::default(), &sink);
-    outbox.queue(Class::Bulk, message(1, 500));
-    outbox.queue(Class::Urgent, message(2, 100));
-    outbox.queue(Class::Bulk, message(3, 500));
+    outbox.queue(Class::Bulk, message(1, 500), Bytes::new());
+    outbox.queue(Class::Urgent, message(2, 100), Bytes::new());
+    outbox.queue(Class::Bulk, message(3, 500), Bytes::new());
     assert!(sink.bytes().is_empty());
     outbox.flush();
     assert_eq!(tags(&sink.frames().await), [[1, 2, 3]]);
@@ -101,9 +101,9 @@ async fn urgent_messages_overtake_bulk_that_does_not_fit_their_frame() {
     let outbox = open(OutboxLimits::default(), &sink);
     let third = BULK_SLICE_BYTES / 3;
     for tag in 1..=5 {
-        outbox.queue(Class::Bulk, message(tag, third));
+        outbox.queue(Class::Bulk, message(tag, third), Bytes::new());
     }
-    outbox.queue(Class::Urgent, message(100, 10));
+    outbox.queue(Class::Urgent, message(100, 10), Bytes::new());
     outbox.flush();
     assert_eq!(tags(&sink.frames().await), [vec![1, 2, 100], vec![3, 4], vec![5]]);
 }
@@ -112,9 +112,9 @@ async fn urgent_messages_overtake_bulk_that_does_not_fit_their_frame() {
 async fn a_long_bulk_message_gets_every_second_frame() {
     let sink = FakeSink::with_room(ROOMY);
     let outbox = open(OutboxLimits::default(), &sink);
-    outbox.queue(Class::Bulk, message(1, 2 * BULK_SLICE_BYTES));
+    outbox.queue(Class::Bulk, message(1, 2 * BULK_SLICE_BYTES), Bytes::new());
     for tag in 101..=103 {
-        outbox.queue(Class::Urgent, message(tag, URGENT_SLICE_BYTES - 4));
+        outbox.queue(Class::Urgent, message(tag, URGENT_SLICE_BYTES - 4), Bytes::new());
     }
     outbox.flush();
     outbox.flush();
@@ -132,16 +132,16 @@ async fn bulk_is_dropped_at_its_bound_and_urgent_messages_are_not() {
     let limits = OutboxLimits { total_bytes: 1000, bulk_bytes: 600, messages: 100, ..OutboxLimits::default() };
     let outbox = open(limits, &sink);
     for tag in 0..10 {
-        outbox.queue(Class::Bulk, message(tag, 100));
+        outbox.queue(Class::Bulk, message(tag, 100), Bytes::new());
     }
     assert_eq!(outbox.counters().dropped_bulk.load(Ordering::Relaxed), 4);
     for tag in 100..110 {
-        outbox.queue(Class::Urgent, message(tag, 100));
+        outbox.queue(Class::Urgent, message(tag, 100), Bytes::new());
     }
     // All the bulk gave way, no urgent message did.
     assert_eq!(outbox.counters().dropped_bulk.load(Ordering::Relaxed), 10);
     assert_eq!(outbox.counters().dropped_urgent.load(Ordering::Relaxed), 0);
-    outbox.queue(Class::Urgent, message(110, 100));
+    outbox.queue(Class::Urgent, message(110, 100), Bytes::new());
     assert_eq!(outbox.counters().dropped_urgent.load(Ordering::Relaxed), 1);
     assert_eq!(outbox.queued_bytes(), 1000);
     sink.give(ROOMY);
@@ -154,8 +154,8 @@ async fn the_number_of_messages_is_bounded_too() {
     let sink = FakeSink::with_room(0);
     let outbox = open(OutboxLimits { messages: 3, ..OutboxLimits::default() }, &sink);
     for tag in 0..5 {
-        outbox.queue(Class::Bulk, message(tag, 1));
-        outbox.queue(Class::Urgent, message(100 + tag, 1));
+        outbox.queue(Class::Bulk, message(tag, 1), Bytes::new());
+        outbox.queue(Class::Urgent, message(100 + tag, 1), Bytes::new());
     }
     let counters = outbox.counters();
     assert_eq!(counters.dropped_bulk.load(Ordering::Relaxed), 2);
@@ -169,10 +169,10 @@ async fn the_number_of_messages_is_bounded_too() {
 async fn a_message_longer_than_a_frame_and_one_without_a_connection_are_counted() {
     let sink = FakeSink::with_room(ROOMY);
     let outbox = open(OutboxLimits::default(), &sink);
-    outbox.queue(Class::Urgent, message(1, MAX_MESSAGE_BYTES + 1));
+    outbox.queue(Class::Urgent, message(1, MAX_MESSAGE_BYTES + 1), Bytes::new());
     assert_eq!(outbox.counters().dropped_too_long.load(Ordering::Relaxed), 1);
     outbox.close(1);
-    outbox.queue(Class::Urgent, message(1, 1));
+    outbox.queue(Class::Urgent, message(1, 1), Bytes::new());
     assert_eq!(outbox.counters().dropped_unconnected.load(Ordering::Relaxed), 1);
     assert!(sink.bytes().is_empty());
 }
@@ -185,11 +185,11 @@ async fn the_task_goes_on_where_the_socket_was_full() {
         let (outbox, sink) = (Arc::clone(&outbox), Arc::clone(&sink) as Arc<dyn Sink>);
         tokio::spawn(async move { outbox.drive(&sink).await })
     };
-    outbox.queue(Class::Urgent, message(1, 200));
+    outbox.queue(Class::Urgent, message(1, 200), Bytes::new());
     outbox.flush();
     assert_eq!(sink.bytes().len(), 70);
     // While the socket is full, others queue without touching it.
-    outbox.queue(Class::Urgent, message(2, 10));
+    outbox.queue(Class::Urgent, message(2, 10), Bytes::new());
     outbox.flush();
     for _ in 0..30 {
         tokio::task::yield_now().await;
@@ -204,7 +204,7 @@ async fn the_task_goes_on_where_the_socket_was_full() {
     .unwrap();
     assert_eq!(tags(&sink.frames().await), [[1], [2]]);
     sink.broken.store(true, Ordering::Relaxed);
-    outbox.queue(Class::Urgent, message(3, 10));
+    outbox.queue(Class::Urgent, message(3, 10), Bytes::new());
     outbox.flush();
     let error = tokio::time::timeout(Duration::from_secs(5), task).await.unwrap().unwrap();
     assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
@@ -214,13 +214,13 @@ async fn the_task_goes_on_where_the_socket_was_full() {
 async fn a_new_connection_starts_with_nothing_of_the_old_one() {
     let old = FakeSink::with_room(9);
     let outbox = open(OutboxLimits::default(), &old);
-    outbox.queue(Class::Urgent, message(1, 100));
+    outbox.queue(Class::Urgent, message(1, 100), Bytes::new());
     outbox.flush();
     let new = FakeSink::with_room(ROOMY);
     outbox.open(Arc::clone(&new) as Arc<dyn Sink>);
     // The late end of the old connection does not close the new one.
     outbox.close(1);
-    outbox.queue(Class::Urgent, message(2, 100));
+    outbox.queue(Class::Urgent, message(2, 100), Bytes::new());
     outbox.flush();
     assert_eq!(tags(&new.frames().await), [[2]]);
 }

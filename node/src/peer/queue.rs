@@ -9,6 +9,8 @@ use bytes::Bytes;
 pub struct Queued {
     pub order: u64,
     pub bytes: Bytes,
+    /// Trace contexts that go beside it.
+    pub beside: Bytes,
 }
 
 /// Messages in the order in which they were queued.
@@ -19,9 +21,9 @@ pub struct Queue {
 }
 
 impl Queue {
-    pub fn push(&mut self, order: u64, bytes: Bytes) {
+    pub fn push(&mut self, order: u64, bytes: Bytes, beside: Bytes) {
         self.bytes += bytes.len();
-        self.messages.push_back(Queued { order, bytes });
+        self.messages.push_back(Queued { order, bytes, beside });
     }
 
     pub fn pop_front(&mut self) -> Option<Queued> {

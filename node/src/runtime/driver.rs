@@ -14,6 +14,7 @@ use super::perform::Performer;
 use super::pulse::Pulse;
 use super::serve::BlockServer;
 use super::timers::Timers;
+use super::trace::{BlockTraces, Turn};
 use super::verify::Verifiers;
 use super::{Parts, RuntimeError};
 use crate::storage::log::disk::Disk;
@@ -74,11 +75,12 @@ impl<D: Disk> Driver<D> {
             log: parts.log,
             writer: parts.writer,
             timers: Timers::default(),
-            verifiers: Verifiers::start(&senders, &parts.metrics.verify)?,
+            verifiers: Verifiers::start(&senders, &parts.metrics.verify, &parts.traces)?,
             server: BlockServer::start(parts.reader, parts.outbound.clone())?,
             outbound: parts.outbound,
             activity: parts.activity,
-            observer: Observer::new(parts.metrics, ring.clone(), me, &core.view()),
+            observer: Observer::new(parts.metrics, parts.place, ring.clone(), me, &core.view()),
+            blocks: BlockTraces::new(parts.traces.clone()),
             handle: handle.clone(),
             ring,
             tickets: before,
@@ -87,7 +89,7 @@ impl<D: Disk> Driver<D> {
         let mut driver = Self { core, clock, inputs, performer };
         // Whatever recovery found out is durable before anybody relies on this log.
         outputs.sync = true;
-        driver.perform(outputs)?;
+        driver.perform(outputs, Turn::begin())?;
         Ok((driver, handle))
     }
 
@@ -112,20 +114,22 @@ impl<D: Disk> Driver<D> {
             }
             let mut outputs = Outputs::default();
             let before = Instant::now();
+            let mut turn = Turn::begin();
             for input in batch.drain(..) {
                 self.core.handle(self.clock.now(), input, &mut outputs)?;
             }
             if outputs.actions.iter().any(|action| matches!(action, Action::Commit(_))) {
                 self.performer.observer.applied(before.elapsed());
             }
-            self.perform(outputs)?;
+            turn.handled = SystemTime::now();
+            self.perform(outputs, turn)?;
         }
         Ok(())
     }
 
-    fn perform(&mut self, outputs: Outputs) -> Result<(), RuntimeError> {
+    fn perform(&mut self, outputs: Outputs, turn: Turn) -> Result<(), RuntimeError> {
         let view = self.core.view();
-        self.performer.perform(outputs, view)
+        self.performer.perform(outputs, view, turn)
     }
 
     /// Until something arrives or a timer runs out. An input that arrives in between makes this return at once.

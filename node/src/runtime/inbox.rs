@@ -9,6 +9,7 @@ use blockchat_consensus::{Input, PeerMessage};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use crate::peer::{Inbox, PeerInput};
+use crate::telemetry::Traces;
 
 /// Votes, proposals, connections: what agreement waits for.
 const URGENT: usize = 4_096;
@@ -53,6 +54,7 @@ pub struct Senders {
     verified: Sender<Input>,
     stop: Arc<AtomicBool>,
     waker: Waker,
+    traces: Traces,
 }
 
 /// The receiving ends, owned by the thread.
@@ -66,12 +68,12 @@ pub struct Inputs {
 }
 
 /// Makes the queues: what peers deliver into, and what the thread takes from.
-pub fn queues() -> (Senders, Inputs) {
+pub fn queues(traces: Traces) -> (Senders, Inputs) {
     let (urgent, urgent_end) = mpsc::channel(URGENT);
     let (bulk, bulk_end) = mpsc::channel(BULK);
     let (client, client_end) = mpsc::channel(CLIENT);
     let (verified, verified_end) = mpsc::channel(VERIFIED);
-    let senders = Senders { urgent, bulk, client, verified, stop: Arc::default(), waker: Waker::default() };
+    let senders = Senders { urgent, bulk, client, verified, stop: Arc::default(), waker: Waker::default(), traces };
     let inputs = Inputs {
         urgent: urgent_end,
         bulk: bulk_end,
@@ -119,7 +121,11 @@ impl Inbox for Senders {
         let delivered = match input {
             PeerInput::Connected(peer) => self.urgent.send(Input::Connected(peer)).await.is_ok(),
             PeerInput::Disconnected(peer) => self.urgent.send(Input::Disconnected(peer)).await.is_ok(),
-            PeerInput::Messages { from, messages } => self.messages(from, messages).await,
+            PeerInput::Messages { from, beside, messages } => {
+                // Before the messages: whoever meets them looks for their contexts.
+                self.traces.received(from, &beside);
+                self.messages(from, messages).await
+            }
         };
         self.waker.wake();
         delivered

@@ -13,6 +13,7 @@ mod perform;
 mod pulse;
 mod serve;
 mod timers;
+mod trace;
 mod verify;
 
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod tests;
 use std::sync::Arc;
 
 use blockchat_consensus::{CoreConfig, CoreError, PeerMessage, Recovered};
+use bytes::Bytes;
 use tokio::sync::oneshot;
 
 pub use handle::Handle;
@@ -31,7 +33,7 @@ use crate::peer::PeerNetwork;
 use crate::storage::log::disk::Disk;
 use crate::storage::log::{Log, LogError};
 use crate::storage::{Reader, StoreError, Writer};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Place, Traces};
 
 /// Exit code when the node stops because it can't go on (`EX_SOFTWARE` of sysexits.h).
 pub const EXIT_FATAL: u8 = 70;
@@ -55,10 +57,10 @@ pub enum RuntimeError {
 
 /// Where messages to other members go. Nothing here waits.
 pub trait Outbound: Send + Sync + 'static {
-    /// Queues a message for one member.
-    fn queue(&self, to: u16, message: &PeerMessage);
-    /// Queues a message for all other members.
-    fn queue_all(&self, message: &PeerMessage);
+    /// Queues a message for one member, with trace contexts beside it.
+    fn queue(&self, to: u16, message: &PeerMessage, beside: Bytes);
+    /// Queues a message for all other members, with trace contexts beside it.
+    fn queue_all(&self, message: &PeerMessage, beside: &Bytes);
     /// Sends what was queued.
     fn flush(&self);
     /// How many streams are up.
@@ -66,12 +68,12 @@ pub trait Outbound: Send + Sync + 'static {
 }
 
 impl Outbound for PeerNetwork {
-    fn queue(&self, to: u16, message: &PeerMessage) {
-        Self::queue(self, to, message);
+    fn queue(&self, to: u16, message: &PeerMessage, beside: Bytes) {
+        Self::queue(self, to, message, beside);
     }
 
-    fn queue_all(&self, message: &PeerMessage) {
-        Self::queue_all(self, message);
+    fn queue_all(&self, message: &PeerMessage, beside: &Bytes) {
+        Self::queue_all(self, message, beside);
     }
 
     fn flush(&self) {
@@ -101,6 +103,10 @@ pub struct Parts<D: Disk> {
     pub activity: Activity,
     /// Counters.
     pub metrics: Metrics,
+    /// Traces.
+    pub traces: Traces,
+    /// What log lines are told.
+    pub place: Place,
 }
 
 /// The running thread.

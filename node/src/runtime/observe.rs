@@ -5,14 +5,16 @@ use std::time::{Duration, Instant};
 
 use blockchat_consensus::{Committed, Event, Evidence, EvidenceKind, PeerMessage, View, quorum};
 use blockchat_ledger::{Dropped, Kind, Ring};
-use prometheus::IntCounterVec;
+use opentelemetry::Context;
+use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 
 use crate::http::backend::SubmitResult;
-use crate::telemetry::{Metrics, begin_members};
+use crate::telemetry::{IntCounterVec, Metrics, Place, begin_members};
 
 /// Fills the metrics.
 pub struct Observer {
     metrics: Metrics,
+    place: Place,
     ring: Arc<Ring>,
     me: u16,
     last_block: Option<Instant>,
@@ -27,9 +29,11 @@ pub struct Observer {
 
 impl Observer {
     /// Starts from a recovered core.
-    pub fn new(metrics: Metrics, ring: Arc<Ring>, me: u16, view: &View) -> Self {
+    pub fn new(metrics: Metrics, place: Place, ring: Arc<Ring>, me: u16, view: &View) -> Self {
         let (last_block, height_began, step, proposer) = (None, None, None, None);
-        let mut observer = Self { metrics, ring, me, last_block, height_began, step, proposer, stakes: Vec::new() };
+        place.joined(me);
+        let mut observer =
+            Self { metrics, place, ring, me, last_block, height_began, step, proposer, stakes: Vec::new() };
         let members = observer.ring.members().len();
         observer.metrics.consensus.members.set(clamp(members));
         observer.metrics.consensus.quorum.set(clamp(quorum(members)));
@@ -77,6 +81,7 @@ impl Observer {
 
     /// A new snapshot.
     pub fn view(&self, view: &View, connected: usize) {
+        self.place.at(view.height, view.round.unwrap_or(0));
         let (consensus, pool) = (&self.metrics.consensus, &self.metrics.pool);
         consensus.consensus_height.set(clamp(view.height));
         consensus.consensus_round.set(i64::from(view.round.unwrap_or(0)));
@@ -95,9 +100,10 @@ impl Observer {
         pool.mempool_bytes.set(clamp(view.pool_bytes));
     }
 
-    /// A block is final.
-    pub fn committed(&mut self, committed: &Committed) {
+    /// A block is final; `trace` is its trace.
+    pub fn committed(&mut self, committed: &Committed, trace: Option<&SpanContext>) {
         let (now, header) = (Instant::now(), &committed.block.header);
+        log_block(committed, trace);
         let consensus = &self.metrics.consensus;
         if let Some(last) = self.last_block.replace(now) {
             consensus.block_interval_seconds.observe((now - last).as_secs_f64());
@@ -192,7 +198,7 @@ impl Observer {
             Event::HeightStarted { .. } => {
                 self.height_began.get_or_insert_with(Instant::now);
             }
-            Event::ProposalReceived { proposer, result } => {
+            Event::ProposalReceived { proposer, result, .. } => {
                 self.height_began.get_or_insert_with(Instant::now);
                 if *result == "accepted" {
                     self.step_ends("propose", Some("prevote"));
@@ -220,6 +226,19 @@ impl Observer {
             Event::Misbehaviour { member, what } => tracing::warn!(member, what, "a member misbehaves"),
         }
     }
+}
+
+/// One line for each block, below the usual level.
+fn log_block(committed: &Committed, trace: Option<&SpanContext>) {
+    let (header, certificate) = (&committed.block.header, &committed.certificate);
+    let _guard = trace.map(|trace| Context::new().with_remote_span_context(trace.clone()).attach());
+    tracing::debug!(
+        height = header.index,
+        round = certificate.round,
+        transactions = header.transaction_count,
+        block = %certificate.block,
+        "final"
+    );
 }
 
 fn kind(kind: Kind) -> &'static str {

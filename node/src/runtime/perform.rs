@@ -11,6 +11,7 @@ use super::handle::Handle;
 use super::observe::Observer;
 use super::serve::{BlockServer, Request};
 use super::timers::Timers;
+use super::trace::{BlockTraces, Turn};
 use super::verify::Verifiers;
 use super::{Outbound, RuntimeError};
 use crate::http::Activity;
@@ -28,6 +29,7 @@ pub struct Performer<D: Disk> {
     pub outbound: Arc<dyn Outbound>,
     pub activity: Activity,
     pub observer: Observer,
+    pub blocks: BlockTraces,
     pub handle: Handle,
     pub ring: Arc<Ring>,
     /// The members' tickets at the next height.
@@ -37,14 +39,17 @@ pub struct Performer<D: Disk> {
 
 impl<D: Disk> Performer<D> {
     /// Makes the records durable, then performs the actions in order.
-    pub fn perform(&mut self, outputs: Outputs, view: View) -> Result<(), RuntimeError> {
+    pub fn perform(&mut self, outputs: Outputs, view: View, turn: Turn) -> Result<(), RuntimeError> {
+        self.blocks.turn_begins(turn);
         for record in &outputs.log {
             self.log.append(record.height(), &record.encode())?;
         }
         if outputs.sync {
             let started = Instant::now();
             self.log.sync()?;
-            self.observer.synced(started.elapsed());
+            let took = started.elapsed();
+            self.observer.synced(took);
+            self.blocks.synced(took);
         } else {
             self.log.flush()?;
         }
@@ -56,6 +61,7 @@ impl<D: Disk> Performer<D> {
             self.act(action);
         }
         self.outbound.flush();
+        self.blocks.turn_ends();
         Ok(())
     }
 
@@ -98,18 +104,23 @@ impl<D: Disk> Performer<D> {
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Send { to, message } => self.outbound.queue(to, &message),
+            Action::Send { to, message } => {
+                let beside = self.blocks.sending(&message);
+                self.outbound.queue(to, &message, beside);
+            }
             Action::Broadcast(message) => {
                 self.observer.said(&message);
-                self.outbound.queue_all(&message);
+                let beside = self.blocks.sending(&message);
+                self.outbound.queue_all(&message, &beside);
             }
             Action::SetTimer { id, after } => self.timers.set(id, self.clock.monotonic().saturating_add(after)),
             Action::CancelTimer(id) => self.timers.cancel(id),
             Action::Verify { job, transactions } => self.verifiers.check(job, transactions),
             Action::ServeBlocks { to, from_height, max } => self.server.ask(Request { to, from_height, max }),
             Action::Commit(committed) => {
+                self.blocks.committed(&committed);
                 let observer = &mut self.observer;
-                observer.committed(&committed);
+                observer.committed(&committed, self.blocks.applied());
                 self.activity.committed(&committed, |seconds| observer.final_after(seconds));
             }
             Action::Submitted { ticket, results } => {
@@ -117,8 +128,12 @@ impl<D: Disk> Performer<D> {
                 self.handle.tickets.submitted(ticket, results);
             }
             Action::PendingAccount { ticket, account } => self.handle.tickets.account(ticket, account),
-            Action::Pooled(transaction) => self.activity.pooled(&transaction),
+            Action::Pooled(transaction) => {
+                self.blocks.transactions().pooled(&transaction, self.blocks.turn().began);
+                self.activity.pooled(&transaction);
+            }
             Action::Dropped(dropped) => {
+                self.blocks.transactions().dropped(&dropped);
                 self.observer.dropped(&dropped);
                 self.activity.dropped(&dropped);
             }
@@ -126,7 +141,10 @@ impl<D: Disk> Performer<D> {
                 self.observer.evidence(&evidence);
                 self.activity.evidence(&evidence);
             }
-            Action::Event(event) => self.observer.event(&event),
+            Action::Event(event) => {
+                self.blocks.event(&event);
+                self.observer.event(&event);
+            }
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use blockchat_consensus::PeerMessage;
+use bytes::Bytes;
 
 use super::{Outbound, RuntimeError};
 use crate::storage::{Reader, StoreError};
@@ -49,7 +50,7 @@ fn run(inbox: &Receiver<Request>, reader: &Reader, outbound: &dyn Outbound) {
     while let Ok(request) = inbox.recv() {
         match read(reader, request) {
             Ok(Some(message)) => {
-                outbound.queue(request.to, &message);
+                outbound.queue(request.to, &message, Bytes::new());
                 outbound.flush();
             }
             Ok(None) => {}

@@ -19,8 +19,8 @@ use crate::storage::{self, Batch, Store, open_log};
 struct Nobody;
 
 impl Outbound for Nobody {
-    fn queue(&self, _: u16, _: &PeerMessage) {}
-    fn queue_all(&self, _: &PeerMessage) {}
+    fn queue(&self, _: u16, _: &PeerMessage, _: Bytes) {}
+    fn queue_all(&self, _: &PeerMessage, _: &Bytes) {}
     fn flush(&self) {}
     fn connected(&self) -> usize {
         0
@@ -46,6 +46,16 @@ struct Running {
 }
 
 fn run(chain: &Chain, store: &Store, disk: FaultyDisk, first: bool) -> Result<Running, RuntimeError> {
+    run_traced(chain, store, disk, first, Traces::default())
+}
+
+fn run_traced(
+    chain: &Chain,
+    store: &Store,
+    disk: FaultyDisk,
+    first: bool,
+    traces: Traces,
+) -> Result<Running, RuntimeError> {
     let opened = open_log(disk, store, [9; 16])?;
     let status = opened.status(store, first)?;
     assert!(first || status != LogStatus::New, "{status:?}");
@@ -65,7 +75,7 @@ fn run(chain: &Chain, store: &Store, disk: FaultyDisk, first: bool) -> Result<Ru
     let tip_certificate = store.certificate(tip.index)?;
     let recovered = Recovered { tip, tip_certificate, state, records: opened.records, log: status };
     let activity = Activity::default();
-    let (_, inputs) = queues();
+    let (_, inputs) = queues(Traces::default());
     let parts = Parts {
         core,
         recovered,
@@ -75,6 +85,8 @@ fn run(chain: &Chain, store: &Store, disk: FaultyDisk, first: bool) -> Result<Ru
         outbound: Arc::new(Nobody),
         activity: activity.clone(),
         metrics: Metrics::register(&Registry::new()).unwrap(),
+        traces,
+        place: Place::default(),
     };
     let runtime = spawn(parts, inputs)?;
     store.log_is_in_use()?;
@@ -136,6 +148,44 @@ async fn payments_are_committed_read_back_and_survive_a_restart() {
         assert!(running.runtime.handle.pending_account(me()).await.is_err());
     }
     assert_eq!(told.committed.len(), 12);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_traced_payment_is_linked_to_the_trace_of_its_block() {
+    let chain = Chain::found();
+    let (store, disk) = (store(&chain), FaultyDisk::new(Fault::None));
+    let (traces, collected) = Traces::collecting(1.0);
+    let running = run_traced(&chain, &store, disk, true, traces.clone()).unwrap();
+    let request = traces.request();
+    let transaction = chain.payment(1_000, 0);
+    let id = transaction.id();
+    traces.submitting_within(&transaction.wire_hash(), request.clone());
+    let results = running.runtime.handle.submit(vec![Submission::Own { transaction, key: None }]).await.unwrap();
+    results[0].as_ref().unwrap();
+    running.activity.wait(id).outcome().await.unwrap();
+    pay(&chain, &running, 1, &mut Told::default()).await.unwrap();
+    running.runtime.handle.stop();
+    running.runtime.ended.await.unwrap().unwrap();
+
+    let proposed = collected.one("block.propose");
+    let block = proposed.span_context.clone();
+    assert_eq!(proposed.links.links.len(), 1, "of a request that is traced");
+    assert_eq!(proposed.links.links[0].span_context.trace_id(), request.trace_id());
+    for name in ["prevote", "precommit", "commit.apply"] {
+        let span = collected.one(name);
+        assert_eq!(span.span_context.trace_id(), block.trace_id(), "{name}");
+        assert_eq!(span.parent_span_id, block.span_id(), "{name}");
+    }
+    let syncs = collected.named("log.sync");
+    assert!(!syncs.is_empty());
+    assert!(syncs.iter().all(|span| span.span_context.trace_id() == block.trace_id()));
+    let pending = collected.one("mempool.pending");
+    assert_eq!(pending.span_context.trace_id(), request.trace_id());
+    assert_eq!(pending.links.links[0].span_context.trace_id(), block.trace_id());
+    let order = collected.names();
+    let place = |name: &str| order.iter().position(|other| other == name).unwrap();
+    assert!(place("mempool.admit") < place("block.propose") && place("block.propose") < place("prevote"));
+    assert!(place("prevote") < place("precommit") && place("precommit") < place("commit.apply"));
 }
 
 /// Whatever clients were told is so.
@@ -222,8 +272,9 @@ async fn a_full_disk_stops_the_node_before_it_answers() {
 #[test]
 fn checked_transactions_come_back_in_the_order_in_which_they_were_given() {
     let chain = Chain::found();
-    let (senders, mut inputs) = queues();
-    let verifiers = verify::Verifiers::start(&senders, &Metrics::register(&Registry::new()).unwrap().verify).unwrap();
+    let (senders, mut inputs) = queues(Traces::default());
+    let metrics = Metrics::register(&Registry::new()).unwrap().verify;
+    let verifiers = verify::Verifiers::start(&senders, &metrics, &Traces::default()).unwrap();
     let good: Vec<_> = (0..60).map(|nonce| chain.payment(1, nonce).into_signed()).collect();
     let mut given = good.clone();
     // The signature of another transaction: wrong, and not at the end.
@@ -252,11 +303,11 @@ fn checked_transactions_come_back_in_the_order_in_which_they_were_given() {
 
 #[tokio::test]
 async fn votes_overtake_transactions_and_a_full_queue_refuses_clients() {
-    let (senders, mut inputs) = queues();
+    let (senders, mut inputs) = queues(Traces::default());
     let bulk = || PeerMessage::Have(Vec::new());
     let urgent = || PeerMessage::Status { height: 1 };
     let messages = vec![bulk(), urgent(), bulk(), urgent()];
-    assert!(senders.deliver(PeerInput::Messages { from: 2, messages }).await);
+    assert!(senders.deliver(PeerInput::Messages { from: 2, beside: Bytes::new(), messages }).await);
     let question = |ticket| Input::PendingAccount { ticket, account: me() };
     let taken = (0..5_000).take_while(|ticket| senders.client(question(*ticket))).count();
     assert_eq!(taken, 1_024, "then clients are refused");
@@ -277,7 +328,10 @@ async fn votes_overtake_transactions_and_a_full_queue_refuses_clients() {
     assert_eq!(kinds.iter().filter(|kind| **kind == "client").count(), 64, "a batch is bounded");
     assert_eq!(kinds[kinds.len() - 2..], ["bulk", "bulk"]);
     drop(inputs);
-    assert!(!senders.deliver(PeerInput::Messages { from: 2, messages: vec![urgent()] }).await, "the thread is gone");
+    assert!(
+        !senders.deliver(PeerInput::Messages { from: 2, beside: Bytes::new(), messages: vec![urgent()] }).await,
+        "the thread is gone"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use blockchat_ledger::{Hash, SignedTransaction, VerifiedTransaction};
 
 use super::RuntimeError;
 use super::inbox::Senders;
-use crate::telemetry::VerifyMetrics;
+use crate::telemetry::{Traces, VerifyMetrics};
 
 /// Transactions that one worker takes at once; about a millisecond of work.
 const CHUNK: usize = 24;
@@ -39,14 +39,15 @@ struct Job {
 
 impl Verifiers {
     /// Starts one worker per processor, at most eight.
-    pub fn start(senders: &Senders, metrics: &VerifyMetrics) -> Result<Self, RuntimeError> {
+    pub fn start(senders: &Senders, metrics: &VerifyMetrics, traces: &Traces) -> Result<Self, RuntimeError> {
         let (chunks, inbox) = channel();
         let inbox = Arc::new(Mutex::new(inbox));
         let workers = std::thread::available_parallelism().map_or(1, usize::from).min(8);
         for _ in 0..workers {
-            let (inbox, senders, metrics) = (inbox.clone(), senders.clone(), metrics.clone());
+            let (inbox, senders) = (inbox.clone(), senders.clone());
+            let (metrics, traces) = (metrics.clone(), traces.clone());
             let thread = std::thread::Builder::new().name("verify".to_owned());
-            thread.spawn(move || work(&inbox, &senders, &metrics)).map_err(RuntimeError::Thread)?;
+            thread.spawn(move || work(&inbox, &senders, &metrics, &traces)).map_err(RuntimeError::Thread)?;
         }
         Ok(Self { chunks })
     }
@@ -64,11 +65,11 @@ impl Verifiers {
     }
 }
 
-fn work(inbox: &Mutex<Receiver<Chunk>>, senders: &Senders, metrics: &VerifyMetrics) {
+fn work(inbox: &Mutex<Receiver<Chunk>>, senders: &Senders, metrics: &VerifyMetrics, traces: &Traces) {
     loop {
         let next = inbox.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Chunk { job, place, transactions }) = next else { return };
-        let checked = transactions.into_iter().map(|transaction| verify(transaction, metrics)).collect();
+        let checked = transactions.into_iter().map(|transaction| verify(transaction, metrics, traces)).collect();
         let mut job = job.lock().unwrap_or_else(PoisonError::into_inner);
         job.parts[place] = Some(checked);
         job.missing -= 1;
@@ -79,10 +80,12 @@ fn work(inbox: &Mutex<Receiver<Chunk>>, senders: &Senders, metrics: &VerifyMetri
     }
 }
 
-fn verify(transaction: SignedTransaction, metrics: &VerifyMetrics) -> Checked {
+fn verify(transaction: SignedTransaction, metrics: &VerifyMetrics, traces: &Traces) -> Checked {
     let hash = transaction.wire_hash();
     let started = Instant::now();
     let checked = transaction.verify().map_err(|_| hash);
-    metrics.signature_verify_seconds.observe(started.elapsed().as_secs_f64());
+    let took = started.elapsed();
+    metrics.signature_verify_seconds.observe(took.as_secs_f64());
+    traces.verified(&hash, took);
     checked
 }

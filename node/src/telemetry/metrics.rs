@@ -5,12 +5,11 @@ use super::buckets::{
 };
 use super::build::{REVISION, VERSION};
 use super::define::metrics_struct;
+use super::kinds::{Counter, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 use super::{initial, usage};
 use crate::peer::PeerBytes;
 use prometheus::process_collector::ProcessCollector;
-use prometheus::{
-    Counter, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
-};
+use prometheus::{Registry, TextEncoder};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -139,6 +138,16 @@ metrics_struct! {
 }
 
 metrics_struct! {
+    /// Traces on their way to the collector.
+    pub struct TraceMetrics {
+        /// Spans that the collector took.
+        spans_exported_total: IntCounter;
+        /// Spans that did not reach the collector: it did not take them, or the queue in front of it was full.
+        spans_dropped_total: IntCounter;
+    }
+}
+
+metrics_struct! {
     /// Which program this is.
     pub struct BuildMetrics {
         /// Always 1; the labels say which program runs.
@@ -149,7 +158,8 @@ metrics_struct! {
 /// All metrics of a node with the registry they are in. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    registry: Registry,
+    /// None: nothing is measured.
+    registry: Option<Registry>,
     data_dir: Arc<OnceLock<PathBuf>>,
     /// Heights, rounds and votes.
     pub consensus: ConsensusMetrics,
@@ -165,24 +175,36 @@ pub struct Metrics {
     pub verify: VerifyMetrics,
     /// The public API.
     pub http: HttpMetrics,
+    /// Traces on their way to the collector.
+    pub trace: TraceMetrics,
 }
 
 impl Metrics {
     /// Registers everything. Fails if the registry holds one of the names already.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         registry.register(Box::new(ProcessCollector::for_self()))?;
-        let build = BuildMetrics::register(registry)?;
+        Self::make(Some(registry))
+    }
+
+    /// Metrics that measure nothing: the baseline for what measuring costs.
+    pub fn off() -> prometheus::Result<Self> {
+        Self::make(None)
+    }
+
+    fn make(registry: Option<&Registry>) -> prometheus::Result<Self> {
+        let build = BuildMetrics::make(registry)?;
         build.build_info.with_label_values(&[VERSION, REVISION]).set(1);
         let metrics = Self {
-            registry: registry.clone(),
+            registry: registry.cloned(),
             data_dir: Arc::default(),
-            consensus: ConsensusMetrics::register(registry)?,
-            ledger: LedgerMetrics::register(registry)?,
-            pool: PoolMetrics::register(registry)?,
-            peer: PeerMetrics::register(registry)?,
-            storage: StorageMetrics::register(registry)?,
-            verify: VerifyMetrics::register(registry)?,
-            http: HttpMetrics::register(registry)?,
+            consensus: ConsensusMetrics::make(registry)?,
+            ledger: LedgerMetrics::make(registry)?,
+            pool: PoolMetrics::make(registry)?,
+            peer: PeerMetrics::make(registry)?,
+            storage: StorageMetrics::make(registry)?,
+            verify: VerifyMetrics::make(registry)?,
+            http: HttpMetrics::make(registry)?,
+            trace: TraceMetrics::make(registry)?,
         };
         initial::begin(&metrics);
         Ok(metrics)
@@ -193,8 +215,9 @@ impl Metrics {
         let _ = self.data_dir.set(data_dir);
     }
 
-    /// All metrics in Prometheus' text format.
-    pub fn encode(&self) -> prometheus::Result<String> {
+    /// All metrics in Prometheus' text format; none if they are off.
+    pub fn encode(&self) -> prometheus::Result<Option<String>> {
+        let Some(registry) = &self.registry else { return Ok(None) };
         if let Some(data_dir) = self.data_dir.get() {
             let used = usage::bytes_in(data_dir);
             self.storage.storage_bytes.set(i64::try_from(used).unwrap_or(i64::MAX));
@@ -202,7 +225,7 @@ impl Metrics {
                 self.storage.storage_available_bytes.set(i64::try_from(left).unwrap_or(i64::MAX));
             }
         }
-        TextEncoder::new().encode_to_string(&self.registry.gather())
+        TextEncoder::new().encode_to_string(&registry.gather()).map(Some)
     }
 }
 
@@ -214,7 +237,7 @@ mod tests {
     fn doc_comments_are_the_help_texts() {
         let metrics = Metrics::register(&Registry::new()).unwrap();
         metrics.consensus.consensus_height.set(7);
-        let text = metrics.encode().unwrap();
+        let text = metrics.encode().unwrap().unwrap();
         assert!(text.contains("# HELP blockchat_consensus_height Index of the newest committed block.\n"), "{text}");
         assert!(text.contains("blockchat_consensus_height 7\n"), "{text}");
         assert!(
@@ -226,7 +249,7 @@ mod tests {
     #[test]
     fn names_follow_the_convention() {
         let metrics = Metrics::register(&Registry::new()).unwrap();
-        for family in metrics.registry.gather() {
+        for family in metrics.registry.unwrap().gather() {
             let name = family.name();
             // What Prometheus itself calls the figures of a process.
             assert!(name.starts_with("blockchat_") || name.starts_with("process_"), "{name}");
@@ -241,6 +264,15 @@ mod tests {
                 assert!(!forbidden.contains(&label.name()), "{name}: {}", label.name());
             }
         }
+    }
+
+    #[test]
+    fn metrics_that_are_off_count_nothing() {
+        let metrics = Metrics::off().unwrap();
+        metrics.ledger.blocks_committed_total.inc();
+        metrics.consensus.votes_total.with_label_values(&["prevote", "accepted"]).inc();
+        assert_eq!(metrics.ledger.blocks_committed_total.get(), 0);
+        assert_eq!(metrics.encode().unwrap(), None);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Metrics and structured logs.
+//! Metrics, traces and structured logs.
 //!
 //! Every metric is a field of a typed struct; its doc comment is its help text, so code and `/metrics` can't disagree.
 //! The structs are registered into a registry that is passed in: there is no global one, and a test makes its own.
@@ -8,13 +8,21 @@ mod buckets;
 mod build;
 mod define;
 mod initial;
+mod kinds;
+mod lines;
 mod log;
 mod metrics;
+mod place;
+mod trace;
 mod usage;
 
 pub use build::{REVISION, VERSION};
 pub use initial::members as begin_members;
+pub use kinds::{IntCounter, IntCounterVec};
 pub use log::{LogFormat, TelemetryError, init_logging};
 pub use metrics::{
-    ConsensusMetrics, HttpMetrics, LedgerMetrics, Metrics, PeerMetrics, PoolMetrics, StorageMetrics, VerifyMetrics,
+    ConsensusMetrics, HttpMetrics, LedgerMetrics, Metrics, PeerMetrics, PoolMetrics, StorageMetrics, TraceMetrics,
+    VerifyMetrics,
 };
+pub use place::{Place, Standing};
+pub use trace::{Beside, MAX_LINKS, TRACE_TARGET, TraceSettings, Traces, current as current_trace};

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use blockchat_consensus::SubmitError;
 use blockchat_ledger::{PublicKey, Ring, SignError, SignedTransaction, TransactionSigner};
+use opentelemetry::trace::SpanContext;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -24,7 +25,7 @@ pub use order::Order;
 
 use crate::http::Activity;
 use crate::http::backend::{Backend, Chain, ChainError, Unavailable};
-use crate::telemetry::VerifyMetrics;
+use crate::telemetry::{Traces, VerifyMetrics, current_trace};
 
 /// Orders that wait for the task; more are not lost, their callers wait.
 const QUEUE: usize = 1024;
@@ -72,6 +73,8 @@ pub struct WalletParts {
     pub activity: Activity,
     /// Times each signature.
     pub metrics: VerifyMetrics,
+    /// Traces.
+    pub traces: Traces,
 }
 
 /// Hands orders to the task. Cheap to clone; the task ends when the last one is gone.
@@ -87,6 +90,8 @@ struct Request {
     order: Order,
     key: Option<String>,
     attempts: u8,
+    /// The trace of the request, if it is sampled.
+    trace: Option<SpanContext>,
     answer: oneshot::Sender<Result<SignedTransaction, WalletError>>,
 }
 
@@ -99,7 +104,7 @@ impl WalletHandle {
     /// Executes an order. Once this has answered, the transaction is in the pool and durable on this node.
     pub async fn execute(&self, order: Order, key: Option<String>) -> Result<SignedTransaction, WalletError> {
         let (answer, answered) = oneshot::channel();
-        let request = Request { order, key, attempts: 0, answer };
+        let request = Request { order, key, attempts: 0, trace: current_trace(), answer };
         self.requests.send(request).await.map_err(|_| Unavailable)?;
         answered.await.map_err(|_| Unavailable)?
     }

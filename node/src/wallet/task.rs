@@ -3,13 +3,14 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use blockchat_consensus::{Submission, SubmitError};
 use blockchat_ledger::{
     PendingAccount, PoolError, SignError, SignedTransaction, Terms, Transaction, TransactionSigner, VerifiedTransaction,
 };
 use futures::future::join_all;
+use opentelemetry::trace::SpanContext;
 use tokio::sync::mpsc;
 
 use super::order::charge;
@@ -17,7 +18,7 @@ use super::plan::{self, Before, Step};
 use super::remembered::Remembered;
 use super::{Request, WalletError, WalletParts};
 use crate::http::backend::{ChainError, Unavailable};
-use crate::telemetry::VerifyMetrics;
+use crate::telemetry::{Traces, VerifyMetrics};
 
 /// Orders taken at once. At 0.6 ms a signature, the last of a batch waits about 10 ms on two cores.
 const BATCH: usize = 32;
@@ -114,6 +115,11 @@ impl Task {
         let (requests, transactions): (Vec<Request>, Vec<VerifiedTransaction>) = signed.into_iter().unzip();
         if requests.is_empty() {
             return;
+        }
+        for (request, transaction) in requests.iter().zip(&transactions) {
+            if let Some(trace) = request.trace.clone() {
+                self.parts.traces.submitting_within(&transaction.wire_hash(), trace);
+            }
         }
         let submissions = requests
             .iter()
@@ -255,13 +261,17 @@ impl Draft {
         self,
         signer: &dyn TransactionSigner,
         metrics: &VerifyMetrics,
+        trace: Option<(&Traces, &SpanContext)>,
     ) -> Result<VerifiedTransaction, SignError> {
         match self {
             Self::Old(signed) => Ok(signed.verify()?),
             Self::New(transaction) => {
-                let started = Instant::now();
+                let (started, began) = (Instant::now(), SystemTime::now());
                 let signed = transaction.sign(signer);
                 metrics.signature_sign_seconds.observe(started.elapsed().as_secs_f64());
+                if let Some((traces, parent)) = trace {
+                    traces.signed(parent, began);
+                }
                 signed
             }
         }
@@ -273,7 +283,10 @@ impl Draft {
 async fn sign_all(parts: &WalletParts, planned: Vec<Planned>) -> Vec<(Request, VerifiedTransaction)> {
     let jobs = planned.into_iter().map(|Planned { request, transaction }| {
         let (signer, metrics) = (Arc::clone(&parts.signer), parts.metrics.clone());
-        let job = tokio::task::spawn_blocking(move || transaction.into_verified(&*signer, &metrics));
+        let (traces, trace) = (parts.traces.clone(), request.trace.clone());
+        let job = tokio::task::spawn_blocking(move || {
+            transaction.into_verified(&*signer, &metrics, trace.as_ref().map(|parent| (&traces, parent)))
+        });
         async move { (request, job.await) }
     });
     let mut signed = Vec::new();

@@ -7,7 +7,7 @@ use prometheus::Registry;
 
 use super::*;
 use crate::http::tests::fake::{self, FakeLedger, TTL_BLOCKS};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Traces};
 
 const ME: usize = 1;
 
@@ -19,6 +19,7 @@ fn start(ledger: &Arc<FakeLedger>, recovered: Vec<(Option<String>, SignedTransac
         chain: Arc::clone(ledger) as _,
         activity: ledger.activity.clone(),
         metrics: Metrics::register(&Registry::new()).unwrap().verify,
+        traces: Traces::default(),
     };
     spawn(parts, recovered).0
 }

@@ -27,6 +27,7 @@ pub async fn submit(
     Body(request): Body<SignedTransactionRequest>,
 ) -> Result<Response, ApiError> {
     let signed = parse(request)?;
+    node.traces.submitting(&signed.wire_hash());
     let result = node.backend.submit(vec![Submission::Unverified(signed.clone())]).await?.pop();
     match judge(&node, &signed, result).await? {
         Some(outcome) => Ok(axum::response::IntoResponse::into_response(Json(submitted::ended(&signed, outcome)))),
@@ -50,6 +51,9 @@ pub async fn submit_batch(
     // Parsing keys and hashing ten thousand transactions takes long enough to hold up other requests.
     let parsed: Vec<Result<SignedTransaction, ApiError>> =
         node.read(move |_| Ok(request.transactions.into_iter().map(parse).collect())).await?;
+    for signed in parsed.iter().flatten() {
+        node.traces.submitting(&signed.wire_hash());
+    }
     let submissions = parsed.iter().flatten().cloned().map(Submission::Unverified).collect();
     let mut results = node.backend.submit(submissions).await?.into_iter();
     let mut answer = BatchAnswer { accepted: 0, rejected: 0, results: Vec::with_capacity(count) };

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use crate::http::{Activity, ApiToken, AppState, Joined, admin_router, router};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Traces};
 use crate::wallet::{self, WalletParts};
 use fake::{FakeLedger, TTL_BLOCKS};
 
@@ -92,6 +92,7 @@ impl TestNode {
             chain: Arc::clone(&node.ledger) as _,
             activity: activity.clone(),
             metrics: metrics.verify.clone(),
+            traces: Traces::default(),
         };
         let (wallet, _task) = wallet::spawn(parts, Vec::new());
         node.state.join(Joined {
@@ -103,6 +104,7 @@ impl TestNode {
             wallet,
             urls: Arc::new(|id| Some(format!("http://node-{id}:8000"))),
             connected: Arc::new(|_| true),
+            traces: Traces::default(),
         });
         node
     }
