@@ -17,7 +17,7 @@ use super::trace;
 pub const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Records each request's duration by its matched route, never by its path: a path may name a wallet. Submissions begin
-/// traces.
+/// traces, and the line about a request names its trace.
 pub async fn measure(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let route = request.extensions().get::<MatchedPath>().cloned();
@@ -26,15 +26,12 @@ pub async fn measure(State(state): State<AppState>, request: Request, next: Next
     let span = trace::submission(matched, &method, request.headers());
     let mut response = next.run(request).instrument(span.clone()).await;
     trace::answered(&span, &mut response);
-    let route = matched;
     // A made-up method would be a label chosen by the caller.
     let method = if is_known(&method) { method.as_str() } else { "other" };
-    state
-        .metrics()
-        .http
-        .http_request_seconds
-        .with_label_values(&[route, method, response.status().as_str()])
-        .observe(started.elapsed().as_secs_f64());
+    let (status, seconds) = (response.status(), started.elapsed().as_secs_f64());
+    let durations = &state.metrics().http.http_request_seconds;
+    durations.with_label_values(&[matched, method, status.as_str()]).observe(seconds);
+    span.in_scope(|| tracing::debug!(route = matched, method, status = status.as_u16(), seconds, "answered"));
     response
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use blockchat_consensus::{Action, Core, Input, Now, Outputs};
 
+use super::checkpoint;
 use super::handle::{Handle, Tickets};
 use super::inbox::Inputs;
 use super::observe::Observer;
@@ -71,6 +72,7 @@ impl<D: Disk> Driver<D> {
             next: Arc::new(AtomicU64::new(0)),
             pulse: Pulse::start(),
         };
+        checkpoint::found(&parts.metrics.consensus, &parts.reader, core.view().height)?;
         let performer = Performer {
             log: parts.log,
             writer: parts.writer,

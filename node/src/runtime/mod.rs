@@ -5,6 +5,7 @@
 //! that is published after each batch.
 
 mod chain;
+mod checkpoint;
 mod driver;
 mod handle;
 mod inbox;

@@ -8,6 +8,7 @@ use blockchat_ledger::{Dropped, Kind, Ring};
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 
+use super::checkpoint;
 use crate::http::backend::SubmitResult;
 use crate::telemetry::{IntCounterVec, Metrics, Place, begin_members};
 
@@ -112,6 +113,9 @@ impl Observer {
             consensus.block_finality_seconds.observe((now - began).as_secs_f64());
         }
         self.step_ends("precommit", None);
+        if checkpoint::is_at(header.index) {
+            checkpoint::passed(&self.metrics.consensus, header.index, &committed.certificate.block);
+        }
         let consensus = &self.metrics.consensus;
         consensus.rounds_per_height.observe(f64::from(committed.certificate.round) + 1.0);
         for signature in &committed.certificate.signatures {
@@ -189,7 +193,7 @@ impl Observer {
             EvidenceKind::Proposal => "proposal",
         };
         add(&self.metrics.consensus.evidence_total, kind);
-        tracing::warn!(member = evidence.member, height = evidence.height, kind, "a member contradicted itself");
+        tracing::warn!(peer = evidence.member, height = evidence.height, kind, "a member contradicted itself");
     }
 
     /// Something else that happened.
@@ -223,7 +227,7 @@ impl Observer {
             }
             Event::Muted { reason } => tracing::warn!(reason, "this node does not vote: its log is lost"),
             Event::Unmuted { from } => tracing::info!(from, "this node votes again from this height on"),
-            Event::Misbehaviour { member, what } => tracing::warn!(member, what, "a member misbehaves"),
+            Event::Misbehaviour { member, what } => tracing::warn!(peer = member, what, "a member misbehaves"),
         }
     }
 }

@@ -69,12 +69,15 @@ where
         let metadata = event.metadata();
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let Fields(fields) = fields;
+        let Fields(mut fields) = fields;
+        // Events of libraries that write to `log` come with their place in the source.
+        let target = fields.iter().find(|(name, _)| *name == "log.target").map(|(_, target)| target.clone());
+        fields.retain(|(name, _)| !name.starts_with("log."));
         let has = |name: &str| fields.iter().any(|(known, _)| *known == name);
         let mut line: Vec<(&str, Value)> = vec![
             ("timestamp", timestamp.into()),
             ("level", metadata.level().as_str().into()),
-            ("target", metadata.target().into()),
+            ("target", target.unwrap_or_else(|| metadata.target().into())),
         ];
         line.extend(around(&self.place, has));
         line.extend(fields);

@@ -18,6 +18,11 @@ metrics_struct! {
     pub struct ConsensusMetrics {
         /// Index of the newest committed block.
         consensus_height: IntGauge;
+        /// Index of the block whose fingerprint is told: the newest in steps of up to 4096 blocks.
+        checkpoint_height: IntGauge;
+        /// The first 48 bits of that block's hash, which covers the state after it and all blocks before it. Nodes with the
+        /// same checkpoint must tell the same.
+        checkpoint_fingerprint: IntGauge;
         /// Round of the height in progress.
         consensus_round: IntGauge;
         /// Members of the network.

@@ -13,4 +13,6 @@ mod joining;
 mod lost_data;
 mod payments;
 mod prometheus;
+mod secrets;
 mod signals;
+mod traces;
