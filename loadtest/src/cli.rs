@@ -1,6 +1,7 @@
 //! The command line.
 
 mod check;
+mod cost;
 mod fire;
 mod rate;
 mod reports;
@@ -43,6 +44,10 @@ enum Command {
     /// Send the smallest payment and see it committed in the same block by every node: a network's own test.
     #[command(after_help = EXIT_CODES)]
     Check(check::CheckArgs),
+    /// Measure what metrics and traces cost: throughput and processor time of nodes that are started here, as ratios to
+    /// nodes that observe nothing.
+    #[command(after_help = EXIT_CODES)]
+    Cost(cost::CostArgs),
     /// Put two reports side by side: ratios, and whether the ranges over the runs meet.
     #[command(after_help = EXIT_CODES)]
     Compare(reports::CompareArgs),
@@ -82,6 +87,7 @@ impl Cli {
             Command::Rate(arguments) => rate::rate(arguments, &progress).await?,
             Command::Reproduce(arguments) => reproduce::reproduce_all(arguments, &progress).await?,
             Command::Check(arguments) => return check::check(arguments, &progress).await,
+            Command::Cost(arguments) => return cost::cost(arguments, &progress).await,
             Command::Compare(arguments) => return reports::compare_reports(&arguments),
             Command::Merge(arguments) => reports::merge(arguments)?,
         };
@@ -96,7 +102,7 @@ impl Cli {
             Command::Fire(arguments) => arguments.targets.metrics_listen,
             Command::Rate(arguments) => arguments.targets.metrics_listen,
             Command::Reproduce(arguments) => arguments.metrics_listen,
-            Command::Check(_) | Command::Compare(_) | Command::Merge(_) => None,
+            Command::Check(_) | Command::Cost(_) | Command::Compare(_) | Command::Merge(_) => None,
         }
     }
 }

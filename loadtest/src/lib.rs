@@ -9,6 +9,7 @@
 pub mod chain;
 pub mod cli;
 pub mod cluster;
+pub mod cost;
 pub mod environment;
 pub mod error;
 pub mod fire;

@@ -190,7 +190,8 @@ pub fn reproduce_plan(arguments: ReproduceArgs) -> Result<reproduce::Plan, LoadE
     })
 }
 
-fn node_binary(given: Option<PathBuf>) -> Result<PathBuf, LoadError> {
+/// The node's program: as given, or beside this one.
+pub fn node_binary(given: Option<PathBuf>) -> Result<PathBuf, LoadError> {
     let path = match given {
         Some(path) => path,
         None => std::env::current_exe().map_err(io_error("this program"))?.with_file_name("blockchat-node"),

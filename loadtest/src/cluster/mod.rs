@@ -237,6 +237,16 @@ impl Cluster {
         if stubborn.is_empty() { Ok(()) } else { Err(LoadError::Failed(stubborn.join("\n"))) }
     }
 
+    /// Processor time that all nodes have used so far.
+    pub fn cpu_time(&self) -> Duration {
+        self.nodes.iter().map(|node| node.process.cpu_time()).sum()
+    }
+
+    /// Where the nodes serve their metrics.
+    pub fn admin_addresses(&self) -> Vec<SocketAddr> {
+        self.nodes.iter().map(|node| node.admin).collect()
+    }
+
     /// Where the nodes keep their data.
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()

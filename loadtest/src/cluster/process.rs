@@ -77,6 +77,15 @@ impl Process {
         lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
     }
 
+    /// Processor time that it has used so far, with its threads; 0 if it is gone.
+    pub fn cpu_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        ticks(&stat).map_or(Duration::ZERO, |ticks| {
+            let per_second = rustix::param::clock_ticks_per_second().max(1);
+            Duration::from_millis(ticks.saturating_mul(1_000) / per_second)
+        })
+    }
+
     /// Asks it to end (SIGTERM).
     pub fn terminate(&mut self) {
         if self.ended().is_none()
@@ -124,13 +133,21 @@ impl Drop for Process {
     }
 }
 
+/// User and system time in `/proc/PID/stat`, see proc_pid_stat(5). The program's name may have blanks and brackets.
+fn ticks(stat: &str) -> Option<u64> {
+    let after_name = stat.rsplit_once(')')?.1;
+    let mut fields = after_name.split_ascii_whitespace().skip(11);
+    let (user, system): (u64, u64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    Some(user + system)
+}
+
 fn is_setting(name: &OsStr) -> bool {
     name.to_str().is_some_and(|name| name.starts_with("BLOCKCHAT_"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Process;
+    use super::{Process, ticks};
     use std::path::{Path, PathBuf};
     use std::time::Duration;
 
@@ -211,6 +228,17 @@ mod tests {
         .join();
         assert!(panicked.is_err());
         assert!(ends(read_pid(&pid_file)));
+    }
+
+    #[test]
+    fn processor_time_is_counted() {
+        assert_eq!(ticks("7 (a b) c) S 1 1 1 0 -1 4 100 0 0 0 25 17 0 0 20"), Some(42));
+        assert_eq!(ticks(""), None);
+        let folder = tempfile::tempdir().unwrap();
+        let process = shell(folder.path(), "while :; do :; done");
+        while process.cpu_time() < Duration::from_millis(20) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     #[test]

@@ -1,0 +1,80 @@
+//! `cost`: what observing costs.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::reproduce::node_binary;
+use super::{positive, setting};
+use crate::cost::{self, table::Cost};
+use crate::environment::Environment;
+use crate::error::{LoadError, io_error};
+use crate::progress::Progress;
+use crate::signed::SignedLoad;
+
+#[derive(Debug, Args)]
+pub struct CostArgs {
+    /// Number of nodes.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(2..), value_name = "NUMBER")]
+    pub nodes: u16,
+    /// Most transactions in a block.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..), value_name = "NUMBER")]
+    pub capacity: u32,
+    /// How often each variant runs.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..), value_name = "NUMBER")]
+    pub rounds: u32,
+    /// Transactions a second to offer: more than the nodes can do, so that they show what they can.
+    #[arg(long, value_parser = positive, default_value = "5000", value_name = "NUMBER")]
+    pub rate: f64,
+    /// Length of a run's load, seconds.
+    #[arg(long, value_parser = positive, default_value = "4", value_name = "NUMBER")]
+    pub seconds: f64,
+    /// Transactions in a request.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=10_000), value_name = "NUMBER")]
+    pub batch: u16,
+    /// The node's program [default: blockchat-node beside this one].
+    #[arg(long, value_name = "PATH")]
+    pub node_binary: Option<PathBuf>,
+    /// A further setting of every node, without `BLOCKCHAT_`; may be repeated.
+    #[arg(long = "node-setting", value_name = "NAME=VALUE", value_parser = setting)]
+    pub node_settings: Vec<(String, String)>,
+    /// Where nodes keep their data while they run [default: the system's directory for temporary files].
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Where `cost.json` and `cost.md` go.
+    #[arg(long, value_name = "DIR", default_value = "results/cost")]
+    pub output: PathBuf,
+}
+
+/// Measures, prints the table and writes it.
+pub async fn cost(arguments: CostArgs, progress: &Progress) -> Result<(), LoadError> {
+    let plan = cost::Plan {
+        binary: node_binary(arguments.node_binary)?,
+        folder: arguments.data_dir,
+        nodes: arguments.nodes,
+        capacity: arguments.capacity,
+        rounds: arguments.rounds,
+        load: SignedLoad {
+            rates: vec![arguments.rate],
+            saturate: false,
+            length: Duration::from_secs_f64(arguments.seconds),
+            batch: usize::from(arguments.batch),
+            wallets_per_node: 2,
+        },
+        settings: arguments.node_settings.into_iter().collect(),
+    };
+    let folder = arguments.output;
+    std::fs::create_dir_all(&folder).map_err(io_error(&folder))?;
+    let environment = Environment::detect().with_data_in(&plan.folder.clone().unwrap_or_else(std::env::temp_dir));
+    let samples = cost::run(&plan, progress).await?;
+    let cost = Cost::of(&plan, &environment, &samples);
+    let json = serde_json::to_string_pretty(&cost).map_err(|error| LoadError::Report(error.to_string()))?;
+    for (name, text) in [("cost.json", json + "\n"), ("cost.md", cost.text())] {
+        let path = folder.join(name);
+        std::fs::write(&path, text).map_err(io_error(&path))?;
+    }
+    println!("{}", cost.text());
+    println!("Figures: {}", folder.join("cost.json").display());
+    Ok(())
+}
