@@ -133,6 +133,29 @@ fn listeners_are_open_to_those_who_need_them() {
 }
 
 #[test]
+fn traces_go_to_the_collector_that_is_named() {
+    let objects = render(&[]);
+    assert_eq!(environment(container(&objects), "BLOCKCHAT_OTLP_ENDPOINT"), None);
+    let endpoint = "tracing.endpoint=http://collector.observability:4318";
+    let objects = render(&[endpoint, "tracing.ratio=0.5"]);
+    let value = |name| environment(container(&objects), name);
+    assert_eq!(value("BLOCKCHAT_OTLP_ENDPOINT").as_deref(), Some("http://collector.observability:4318"));
+    assert_eq!(value("BLOCKCHAT_TRACE_RATIO").as_deref(), Some("0.5"));
+    let egress = |objects: &[Value]| only(objects, "NetworkPolicy")["spec"]["egress"].clone();
+    let open = json!({ "ports": [{ "port": 4318, "protocol": "TCP" }] });
+    assert!(egress(&objects).as_array().expect("rules").contains(&open), "{}", egress(&objects));
+    let narrowed = render(&[endpoint, "tracing.egressTo[0].podSelector.matchLabels.app=collector"]);
+    let to = json!([{ "podSelector": { "matchLabels": { "app": "collector" } } }]);
+    assert_eq!(egress(&narrowed)[2]["to"], to);
+    let plain = render(&["tracing.endpoint=http://collector/otlp"]);
+    assert_eq!(egress(&plain)[2]["ports"][0]["port"], 80);
+    for wrong in ["tracing.endpoint=https://collector:4318", "tracing.endpoint=http://user@collector", "tracing.ratio=2"] {
+        let error = try_render(&["--set", wrong]).expect_err("refused");
+        assert!(error.contains("tracing"), "{error}");
+    }
+}
+
+#[test]
 fn monitoring_is_left_out_where_its_kinds_are_missing() {
     let all = "metrics.serviceMonitor.enabled=true,metrics.prometheusRule.enabled=true";
     let objects = render(&[all]);

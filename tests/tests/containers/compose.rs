@@ -33,7 +33,7 @@ impl Drop for Project {
 async fn compose_starts_five_nodes_and_fires_the_load() {
     let _slot = SLOT.lock().await;
     let config = compose(&["config"]);
-    for part in ["node0:", "node4:", "prometheus:", "grafana:", "load:"] {
+    for part in ["node0:", "node4:", "prometheus:", "grafana:", "jaeger:", "load:"] {
         assert!(config.contains(part), "{part} in {config}");
     }
     let _project = Project;
