@@ -5,6 +5,7 @@ use super::buckets::{
 };
 use super::build::{REVISION, VERSION};
 use super::define::metrics_struct;
+use super::figures::Figures;
 use super::{initial, usage};
 use crate::peer::PeerBytes;
 use prometheus::process_collector::ProcessCollector;
@@ -165,6 +166,8 @@ pub struct Metrics {
     pub verify: VerifyMetrics,
     /// The public API.
     pub http: HttpMetrics,
+    /// The last seconds, for `GET /status`.
+    pub figures: Figures,
 }
 
 impl Metrics {
@@ -183,6 +186,7 @@ impl Metrics {
             storage: StorageMetrics::register(registry)?,
             verify: VerifyMetrics::register(registry)?,
             http: HttpMetrics::register(registry)?,
+            figures: Figures::default(),
         };
         initial::begin(&metrics);
         Ok(metrics)

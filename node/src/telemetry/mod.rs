@@ -7,12 +7,14 @@
 mod buckets;
 mod build;
 mod define;
+mod figures;
 mod initial;
 mod log;
 mod metrics;
 mod usage;
 
 pub use build::{REVISION, VERSION};
+pub use figures::Figures;
 pub use initial::members as begin_members;
 pub use log::{LogFormat, TelemetryError, init_logging};
 pub use metrics::{

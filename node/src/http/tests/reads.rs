@@ -111,6 +111,26 @@ async fn the_network_and_the_status() {
 }
 
 #[tokio::test]
+async fn the_status_tells_what_was_measured_lately() {
+    let node = TestNode::new();
+    let before = node.get(paths::STATUS).await;
+    let figures = &before.is(200)["figures"];
+    assert_eq!((&figures["blocks"], &figures["transactions"]), (&json!(0), &json!(0)), "{figures}");
+    assert!(figures.get("block_interval_mean_us").is_none(), "nothing was measured: {figures}");
+    let metrics = node.state.metrics();
+    metrics.pool.mempool_capacity_transactions.set(77);
+    metrics.figures.block(3, 0);
+    metrics.figures.block(5, 2);
+    metrics.figures.finality(std::time::Duration::from_millis(7));
+    let after = node.get(paths::STATUS).await;
+    let (figures, pool) = (&after.is(200)["figures"], &after.body["pool"]);
+    assert_eq!(pool["capacity_transactions"], 77);
+    assert_eq!((&figures["blocks"], &figures["transactions"]), (&json!(2), &json!(8)), "{figures}");
+    assert_eq!((&figures["extra_rounds"], &figures["transaction_finality_p95_us"]), (&json!(2), &json!(7_000)));
+    assert!(figures["block_interval_p95_us"].is_u64() && figures["window_ms"].is_u64(), "{figures}");
+}
+
+#[tokio::test]
 async fn evidence_is_shown() {
     let node = TestNode::of(FakeLedger::funded(), None);
     assert_eq!(node.get(paths::EVIDENCE).await.is(200), &json!({"evidence": []}));
