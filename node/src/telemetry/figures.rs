@@ -82,10 +82,8 @@ impl Inner {
             window = window.min(now.saturating_duration_since(oldest.at));
         }
         let blocks: Vec<&BlockSample> = self.blocks.iter().filter(|block| recent(block.at)).collect();
-        let mut intervals: Vec<u64> = blocks
-            .windows(2)
-            .map(|pair| micros(pair[1].at.saturating_duration_since(pair[0].at)))
-            .collect();
+        let mut intervals: Vec<u64> =
+            blocks.windows(2).map(|pair| micros(pair[1].at.saturating_duration_since(pair[0].at))).collect();
         let sum: u64 = intervals.iter().sum();
         let count = u64::try_from(intervals.len()).unwrap_or(u64::MAX);
         intervals.sort_unstable();
