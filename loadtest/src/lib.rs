@@ -13,6 +13,7 @@ pub mod environment;
 pub mod error;
 pub mod fire;
 pub mod input;
+pub mod live;
 pub mod meters;
 pub mod network;
 pub mod progress;

@@ -20,6 +20,7 @@ mod load;
 mod node;
 mod ports;
 mod program;
+mod screen;
 mod shell;
 mod wait;
 
@@ -36,5 +37,6 @@ pub use load::{Load, Sent, assert_exactly_once};
 pub use node::Node;
 pub use ports::free_address;
 pub use program::{Finished, Program};
+pub use screen::Screen;
 pub use shell::{Ran, Shell};
 pub use wait::{LONG, SHORT, eventually};

@@ -14,3 +14,4 @@ mod lost_data;
 mod payments;
 mod prometheus;
 mod signals;
+mod top;
