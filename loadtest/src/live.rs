@@ -70,13 +70,12 @@ async fn ask(clients: Vec<Client>, progress: Progress) {
     let mut turn = 0;
     while let Some(client) = clients.get(turn) {
         let answer = tokio::time::timeout(PATIENCE, client.status()).await;
-        match answer {
-            Ok(Ok(status)) => progress.live(Live::of(&status)),
-            _ => {
-                // What it told before is not true any more.
-                progress.live(None);
-                turn = (turn + 1) % clients.len();
-            }
+        if let Ok(Ok(status)) = answer {
+            progress.live(Live::of(&status));
+        } else {
+            // What it told before is not true any more.
+            progress.live(None);
+            turn = (turn + 1) % clients.len();
         }
         tokio::time::sleep(PERIOD).await;
     }

@@ -3,6 +3,7 @@
 use blockchat_tests::{Cluster, Folder, Network, Program, SHORT, Screen, Shell, binary, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use std::path::Path;
 
 fn urls(cluster: &Cluster) -> String {
     let urls: Vec<String> = cluster.nodes.iter().map(|node| node.api_url()).collect();
@@ -26,6 +27,13 @@ fn number_before(text: &str, unit: &str) -> Option<f64> {
 fn is_at(text: &str, height: u64) -> bool {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.windows(2).any(|pair| pair == ["height", height.to_string().as_str()])
+}
+
+/// Sends a signal to the process whose id is in this file.
+fn end(pid: &Path, signal: Signal) {
+    let pid = std::fs::read_to_string(pid).expect("a process id");
+    let pid = pid.trim().parse().ok().and_then(Pid::from_raw).expect("a process id");
+    kill_process(pid, signal).expect("a running process");
 }
 
 /// A terminal that was given back: the screen from before, a cursor, and the exit code in its place.
@@ -84,7 +92,7 @@ async fn top_draws_a_network_and_gives_the_terminal_back() {
 
     screen.resize(30, 8);
     screen.shows("the figures in little room", |text| text.contains("tx/s") && !text.contains("last blocks")).await;
-    screen.resize(140, 40);
+    screen.resize(160, 40);
     screen.shows("everything", |text| text.contains("last blocks") && text.contains("height told")).await;
     screen.keys(&["p"]);
     screen.shows("that it stands still", |text| text.contains("PAUSED")).await;
@@ -104,14 +112,34 @@ async fn the_terminal_is_given_back_after_escape_control_c_and_a_signal() {
         let pid = screen.blockchat("NO_COLOR=1", &["--node", &cluster.nodes[0].api_url(), "top"]);
         screen.shows("the node", |text| text.contains("1 of 1 nodes answer") && text.contains("last blocks")).await;
         if end == "SIGTERM" {
-            let pid = std::fs::read_to_string(pid).expect("a process id");
-            let pid = pid.trim().parse().ok().and_then(Pid::from_raw).expect("a process id");
-            kill_process(pid, Signal::TERM).expect("a running process");
+            self::end(&pid, Signal::TERM);
         } else {
             screen.keys(&[end]);
         }
         assert_given_back(&screen, 0).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_prompt_goes_on_after_top() {
+    let cluster = Network::of(4).start().await;
+    let screen = Screen::open(90, 30);
+    let pid = screen.blockchat("", &["--node", &cluster.nodes[0].api_url()]);
+    let ready = |text: &str| text.trim_end().ends_with("blockchat>");
+    for round in 0..2 {
+        screen.shows("the prompt", ready).await;
+        screen.keys(&["-l", "top"]);
+        screen.keys(&["Enter"]);
+        screen.shows("the node", |text| text.contains("1 of 1 nodes answer")).await;
+        screen.keys(&["q"]);
+        let text = screen.shows("the prompt", ready).await;
+        assert!(!screen.is_alternate(), "time {round}: {text}");
+    }
+    screen.keys(&["-l", "status"]);
+    screen.keys(&["Enter"]);
+    screen.shows("the node's status", |text| text.contains("ready\n") && ready(text)).await;
+    end(&pid, Signal::TERM);
+    screen.shows("the end", |text| text.contains("exit 143")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -139,10 +139,10 @@ async fn follow_one(
                 stale = true;
                 reports.send(Report::Block(Box::new(block))).await.ok()?;
             }
-            Ok(Ok(Some(_))) => {}
             Ok(Ok(None) | Err(_)) => return Some(()),
             Err(_) if failures.load(Relaxed) >= GONE => return Some(()),
-            Err(_) => {}
+            // Something else than a block, or nothing for a while.
+            Ok(Ok(Some(_))) | Err(_) => {}
         }
         if stale && caught_up(&events, height) && stakes_at.is_none_or(|at| at.elapsed() >= STAKES) {
             stakes_at = Some(Instant::now());

@@ -10,8 +10,8 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Paragraph, Sparkline};
 
-/// From this width on, members and blocks stand side by side.
-const WIDE: u16 = 132;
+/// Blanks between two tables that stand side by side.
+const BESIDE: usize = 4;
 /// From this height on there is a line of keys.
 const KEYS_FROM: u16 = 10;
 /// From this height on there is a sparkline.
@@ -150,8 +150,11 @@ fn tables(frame: &mut Frame<'_>, snapshot: &Snapshot, choice: Choice, area: Rect
     let [first, rest] =
         Layout::vertical([Constraint::Length(wanted(&nodes).min(area.height)), Constraint::Min(0)]).areas(area);
     table(frame, &nodes, choice, first, 0);
-    let [left, right] = if area.width >= WIDE {
-        Layout::horizontal([Constraint::Percentage(58), Constraint::Percentage(42)]).areas(rest)
+    // Side by side, if both are whole then.
+    let left = members.width() + BESIDE;
+    let [left, right] = if left + blocks.width() <= usize::from(area.width) {
+        Layout::horizontal([Constraint::Length(u16::try_from(left).unwrap_or(u16::MAX)), Constraint::Min(0)])
+            .areas(rest)
     } else {
         Layout::vertical([Constraint::Length(wanted(&members).min(rest.height)), Constraint::Min(0)]).areas(rest)
     };
@@ -202,9 +205,8 @@ fn quiet() -> Style {
 /// Words say the same: without colours, what is wrong is only bold.
 fn style(mood: Mood, colour: bool) -> Style {
     match (mood, colour) {
-        (Mood::Fine, _) => Style::new(),
         (Mood::Odd, true) => Style::new().fg(Color::Yellow),
-        (Mood::Odd, false) => Style::new(),
+        (Mood::Fine, _) | (Mood::Odd, false) => Style::new(),
         (Mood::Bad, true) => bold().fg(Color::Red),
         (Mood::Bad, false) => bold(),
     }

@@ -210,6 +210,12 @@ fn block(block: &BlockRow) -> Row {
 }
 
 impl Grid {
+    /// How wide it is with all its columns.
+    pub fn width(&self) -> usize {
+        let widths = self.fitting(usize::MAX);
+        widths.iter().map(|(_, wide)| wide + GAP).sum::<usize>().saturating_sub(GAP)
+    }
+
     /// Which columns fit, and how wide each of them is.
     fn fitting(&self, width: usize) -> Vec<(usize, usize)> {
         let wide = |place: usize| {
@@ -240,7 +246,9 @@ impl Grid {
                 if number > 0 {
                     line.push_str(&" ".repeat(GAP));
                 }
-                line.push_str(&if right { format!("{text:>wide$}") } else { format!("{text:<wide$}") });
+                let blanks = " ".repeat(wide.saturating_sub(text.chars().count()));
+                let [before, after] = if right { [blanks.as_str(), ""] } else { ["", blanks.as_str()] };
+                line.extend([before, text.as_str(), after]);
             }
             cut(line.trim_end(), width)
         };

@@ -12,10 +12,10 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, Ke
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use std::io::{self, Stdout};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 /// Longest time between two drawings: ages go on.
@@ -26,9 +26,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Draws until somebody ends it.
 pub(super) async fn run(mut watch: Watch, interval: Duration) -> Result<(), Failure> {
     let failed = |error: io::Error| Failure::new(EXIT_USAGE, format!("the terminal: {error}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut signals = Signals::catch().map_err(failed)?;
     let mut screen = Screen::enter().map_err(failed)?;
     let mut keys = Keys::read();
     let mut redraw = tokio::time::interval(REDRAW.min(interval));
@@ -59,9 +57,7 @@ pub(super) async fn run(mut watch: Watch, interval: Duration) -> Result<(), Fail
                 }
                 screen.draw(&shown, choice).map_err(failed)?;
             }
-            _ = terminate.recv() => return Ok(()),
-            _ = hang_up.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
+            () = signals.any() => return Ok(()),
         }
     }
 }
@@ -97,6 +93,57 @@ fn pressed(key: KeyEvent, choice: &mut Choice, rows: usize) -> bool {
     true
 }
 
+/// Signals that end the view, after which the terminal is given back. Once this is dropped they do again what they do by
+/// default: whoever started the view from the prompt can still end that.
+struct Signals {
+    terminate: Signal,
+    hang_up: Signal,
+    interrupt: Signal,
+}
+
+/// Whether signals do what they do by default. Handlers are never removed, so there is one for the whole process.
+static BY_DEFAULT: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+impl Signals {
+    fn catch() -> io::Result<Self> {
+        let kinds = [SignalKind::terminate(), SignalKind::hangup(), SignalKind::interrupt()];
+        if BY_DEFAULT.get().is_none() {
+            let by_default = Arc::new(AtomicBool::new(false));
+            for kind in kinds {
+                signal_hook::flag::register_conditional_default(kind.as_raw_value(), by_default.clone())?;
+            }
+            let _ = BY_DEFAULT.set(by_default);
+        }
+        set_by_default(false);
+        let [terminate, hang_up, interrupt] = kinds.map(signal);
+        Ok(Self { terminate: terminate?, hang_up: hang_up?, interrupt: interrupt? })
+    }
+
+    /// Waits for one of them.
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        set_by_default(true);
+    }
+}
+
+fn set_by_default(value: bool) {
+    if let Some(by_default) = BY_DEFAULT.get() {
+        by_default.store(value, Relaxed);
+    }
+}
+
+/// Whether the terminal is ours now; then it is to be given back, once.
+static OURS: AtomicBool = AtomicBool::new(false);
+
 /// The alternate screen in raw mode; dropping it gives the terminal back.
 struct Screen(Terminal<CrosstermBackend<Stdout>>);
 
@@ -108,6 +155,7 @@ impl Screen {
             restore();
             before(panic);
         }));
+        OURS.store(true, Relaxed);
         enable_raw_mode()?;
         let entered = execute!(io::stdout(), EnterAlternateScreen);
         let terminal = entered.and_then(|()| Terminal::new(CrosstermBackend::new(io::stdout())));
@@ -116,6 +164,9 @@ impl Screen {
     }
 
     fn draw(&mut self, snapshot: &Snapshot, choice: Choice) -> io::Result<()> {
+        if !OURS.load(Relaxed) {
+            return Err(io::Error::other("a part of the program failed, as said above"));
+        }
         self.0.draw(|frame| draw(frame, snapshot, choice)).map(|_| ())
     }
 }
@@ -129,6 +180,9 @@ impl Drop for Screen {
 
 /// Nothing can be done about a terminal that does not take it any more.
 fn restore() {
+    if !OURS.swap(false, Relaxed) {
+        return;
+    }
     let _ = disable_raw_mode();
     let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
 }
