@@ -12,12 +12,13 @@ as_root() {
 }
 
 # A C compiler builds aws-lc, the cryptographic library; Python runs the tests that stand for clients in other languages;
-# `script` gives the prompt's test a terminal; the engine runs the containers; Go builds helm, and the Kubernetes of the
-# tests; prometheus reads the rules and scrapes the nodes.
+# `script` gives the prompt's test a terminal, tmux one that can be looked at; the engine runs the containers; Go builds helm,
+# and the Kubernetes of the tests; prometheus reads the rules and scrapes the nodes.
 missing=()
 command -v cc >/dev/null || missing+=(gcc libc6-dev)
 command -v make >/dev/null || missing+=(make)
 command -v script >/dev/null || missing+=(bsdutils)
+command -v tmux >/dev/null || missing+=(tmux)
 command -v python3 >/dev/null && python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
 command -v dockerd >/dev/null || [ -x /usr/sbin/dockerd ] || missing+=(docker.io)
 command -v docker-compose >/dev/null || missing+=(docker-compose)

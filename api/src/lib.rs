@@ -33,7 +33,9 @@ pub use block::{
 pub use blockchat_ledger::{Amount, Hash};
 pub use convert::ConvertError;
 pub use event::{BlockEvent, DroppedEvent, Event, EventRange, EvidenceEvent, GapEvent};
-pub use network::{MemberItem, NetworkAnswer, ParametersAnswer, PeerItem, Phase, PoolAnswer, StatusAnswer};
+pub use network::{
+    FiguresAnswer, MemberItem, NetworkAnswer, ParametersAnswer, PeerItem, Phase, PoolAnswer, StatusAnswer,
+};
 pub use openapi::openapi;
 pub use problem::{Code, ERROR_MEDIA_TYPE, Problem};
 pub use transaction::{

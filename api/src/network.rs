@@ -96,9 +96,15 @@ pub struct StatusAnswer {
     /// Whether this node votes: not after it lost its log, until it is released.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub voting: Option<bool>,
+    /// Round of the height in progress; missing while the chain is idle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<u32>,
     /// The pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<PoolAnswer>,
+    /// What the node measured lately.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub figures: Option<FiguresAnswer>,
     /// The other members as this node sees them.
     #[serde(default)]
     pub peers: Vec<PeerItem>,
@@ -111,6 +117,35 @@ pub struct PoolAnswer {
     pub transactions: u64,
     /// Their size.
     pub bytes: u64,
+    /// Most transactions that it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity_transactions: Option<u64>,
+}
+
+/// What one node measured over the last ten seconds. A time is missing where there is nothing to take it from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FiguresAnswer {
+    /// The time that the figures are of, milliseconds: less than 10,000 if the node has just started, or if more blocks came
+    /// than it remembers.
+    pub window_ms: u64,
+    /// Blocks that became final here in this time.
+    pub blocks: u64,
+    /// Transactions in them.
+    pub transactions: u64,
+    /// Rounds that they took beyond the first one of each.
+    pub extra_rounds: u64,
+    /// From one of these blocks to the next, mean, microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block_interval_mean_us: Option<u64>,
+    /// The same, 95th percentile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block_interval_p95_us: Option<u64>,
+    /// From this node's first sight of a transaction to its commit, median, microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction_finality_p50_us: Option<u64>,
+    /// The same, 95th percentile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction_finality_p95_us: Option<u64>,
 }
 
 /// Another member as this node sees it.

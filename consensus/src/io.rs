@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blockchat_ledger::{
-    AccountId, Block, BlockHeader, Dropped, Hash, PendingAccount, PoolError, Receipt, SignedTransaction, State,
-    VerifiedTransaction,
+    AccountId, Block, BlockHeader, Dropped, Hash, PendingAccount, PoolError, PoolLimits, Receipt, SignedTransaction,
+    State, VerifiedTransaction,
 };
 use malachitebft_core_types::{Timeout, TimeoutKind};
 
@@ -342,6 +342,8 @@ pub struct View {
     pub pool_transactions: usize,
     /// Their size in bytes.
     pub pool_bytes: usize,
+    /// How many the pool takes, and of which size.
+    pub pool_limits: PoolLimits,
     /// Committed height of each member as last heard, by id; none: never heard.
     pub peer_heights: Vec<Option<u64>>,
     /// Members connected, this one not counted.

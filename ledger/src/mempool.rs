@@ -77,6 +77,11 @@ impl Mempool {
         }
     }
 
+    /// What it takes at most.
+    pub fn limits(&self) -> PoolLimits {
+        self.limits
+    }
+
     /// Everything that is cheaper than verifying the signature, in the order of cost.
     pub fn precheck(
         &self,

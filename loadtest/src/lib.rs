@@ -14,6 +14,7 @@ pub mod environment;
 pub mod error;
 pub mod fire;
 pub mod input;
+pub mod live;
 pub mod meters;
 pub mod network;
 pub mod progress;

@@ -1,5 +1,6 @@
-//! How far a run is, for whoever watches: a bar on a terminal, else a line for each new activity.
+//! How far a run is, for whoever watches: a bar on a terminal, else a line for each new activity, and one now and then.
 
+use crate::live::Live;
 use crate::meters::Meters;
 use crate::stats::count_f64;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 const PERIOD: Duration = Duration::from_millis(200);
 /// Over which time the pace is taken.
 const WINDOW: Duration = Duration::from_secs(2);
+/// How often the figures are printed where there is no terminal: a log is read later, and should stay short.
+const PLAIN_PERIOD: Duration = Duration::from_secs(10);
 
 /// Counters of the run that is going on. Counting costs an atomic addition or two.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +34,8 @@ struct Shared {
     waiting: AtomicU64,
     /// The blocks of the last [`WINDOW`], by the transactions in them.
     recent: Mutex<VecDeque<(Instant, u64)>>,
+    /// What a node of the network measures itself.
+    live: Mutex<Option<Live>>,
     /// Prints a line when the label changes: nobody sees a bar.
     plain: Option<Instant>,
     meters: Option<Meters>,
@@ -43,7 +48,10 @@ impl Progress {
         let plain = (!terminal).then(Instant::now);
         let progress = Self { shared: Arc::new(Shared { plain, meters, ..Shared::default() }) };
         let bar = terminal.then(bar);
-        let task = bar.clone().map(|bar| tokio::spawn(show(progress.clone(), bar)));
+        let task = match bar.clone() {
+            Some(bar) => tokio::spawn(show(progress.clone(), bar)),
+            None => tokio::spawn(print(progress.clone())),
+        };
         (progress, ProgressLine { bar, task })
     }
 
@@ -109,6 +117,16 @@ impl Progress {
         (!span.is_zero()).then(|| (count_f64(transactions) / span.as_secs_f64(), span.as_secs_f64() * 1e3 / blocks))
     }
 
+    /// What a node measures now; nothing once nobody asks it.
+    pub fn live(&self, figures: Option<Live>) {
+        *self.shared.live.lock().unwrap_or_else(PoisonError::into_inner) = figures;
+    }
+
+    /// What was told last.
+    pub fn told(&self) -> Option<Live> {
+        *self.shared.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// One request was refused for good, with this code.
     pub fn rejected(&self, reason: &str) {
         self.shared.rejected.fetch_add(1, Relaxed);
@@ -132,6 +150,13 @@ impl Progress {
         Waiting(self.clone())
     }
 
+    /// Whether there is more to say than what is being done: that was said when it began.
+    fn is_running(&self) -> bool {
+        let shared = &self.shared;
+        let counts = [&shared.planned, &shared.accepted, &shared.committed, &shared.rejected];
+        self.told().is_some() || counts.iter().any(|count| count.load(Relaxed) > 0)
+    }
+
     fn line(&self) -> String {
         let shared = &self.shared;
         let mut line = shared.label.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -144,8 +169,12 @@ impl Progress {
         if committed > 0 {
             let _ = write!(line, ", {committed} committed");
         }
-        if let Some((per_second, block_ms)) = self.pace() {
+        let live = self.told();
+        if let Some((per_second, block_ms)) = self.pace().or_else(|| live.and_then(pace_of)) {
             let _ = write!(line, " ({per_second:.0} tx/s, a block each {block_ms:.1} ms)");
+        }
+        if let Some(live) = live {
+            line.push_str(&figures(live));
         }
         if rejected > 0 {
             let _ = write!(line, ", {rejected} refused");
@@ -158,6 +187,30 @@ impl Progress {
     }
 }
 
+/// Pace by a node's own figures, where no blocks are followed.
+fn pace_of(live: Live) -> Option<(f64, f64)> {
+    let block_ms = count_f64(live.block_interval_us?) / 1e3;
+    (live.window_ms > 0).then(|| (count_f64(live.transactions) * 1e3 / count_f64(live.window_ms), block_ms))
+}
+
+/// What only the node knows.
+fn figures(live: Live) -> String {
+    let mut text = String::new();
+    if let Some(micros) = live.finality_p95_us {
+        let ms = count_f64(micros) / 1e3;
+        let _ = write!(text, ", final after p95 {ms:.0$} ms", usize::from(ms < 10.0));
+    }
+    match live.extra_rounds {
+        0 => {}
+        1 => text.push_str(", 1 extra round"),
+        extra => {
+            let _ = write!(text, ", {extra} extra rounds");
+        }
+    }
+    let _ = write!(text, ", {} pending", live.pending);
+    text
+}
+
 /// A client that waits for money.
 #[derive(Debug)]
 pub struct Waiting(Progress);
@@ -168,18 +221,16 @@ impl Drop for Waiting {
     }
 }
 
-/// The bar on the terminal; dropping it clears the line.
+/// What is shown; dropping it ends that, and clears the line on a terminal.
 #[derive(Debug)]
 pub struct ProgressLine {
     bar: Option<ProgressBar>,
-    task: Option<tokio::task::JoinHandle<()>>,
+    task: tokio::task::JoinHandle<()>,
 }
 
 impl Drop for ProgressLine {
     fn drop(&mut self) {
-        if let Some(task) = self.task.take() {
-            task.abort();
-        }
+        self.task.abort();
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
@@ -206,9 +257,28 @@ async fn show(progress: Progress, bar: ProgressBar) {
     }
 }
 
+/// Where nobody sees a bar: the figures now and then, as long as they change.
+async fn print(progress: Progress) {
+    let mut last = String::new();
+    let mut tick = tokio::time::interval(PLAIN_PERIOD);
+    tick.tick().await;
+    loop {
+        tick.tick().await;
+        let line = progress.line();
+        if let Some(started) = progress.shared.plain
+            && progress.is_running()
+            && line != last
+        {
+            eprintln!("[{:>4} s] {line}", started.elapsed().as_secs());
+            last = line;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Progress;
+    use crate::live::Live;
 
     #[test]
     fn the_line_says_what_was_counted() {
@@ -231,5 +301,37 @@ mod tests {
         assert!(progress.line().contains("13 committed ("), "{}", progress.line());
         progress.begin("10 nodes", 20);
         assert_eq!(progress.line(), "10 nodes | 0 accepted of 20");
+    }
+
+    #[test]
+    fn the_line_says_what_the_node_measures() {
+        let progress = Progress::default();
+        progress.label("waiting");
+        assert!(!progress.is_running());
+        progress.begin("sending", 10);
+        progress.committed();
+        let live = Live {
+            transactions: 8_120,
+            window_ms: 10_000,
+            block_interval_us: Some(6_149),
+            finality_p95_us: Some(14_400),
+            extra_rounds: 0,
+            pending: 37,
+        };
+        progress.live(Some(live));
+        assert!(progress.is_running());
+        let expected = "sending | 0 accepted of 10, 1 committed (812 tx/s, a block each 6.1 ms), final after p95 14 ms, 37 pending";
+        assert_eq!(progress.line(), expected);
+        progress.live(Some(Live { extra_rounds: 2, finality_p95_us: Some(8_640), ..live }));
+        assert!(
+            progress.line().ends_with(", final after p95 8.6 ms, 2 extra rounds, 37 pending"),
+            "{}",
+            progress.line()
+        );
+        // A node that has seen nothing yet.
+        progress.live(Some(Live::default()));
+        assert_eq!(progress.line(), "sending | 0 accepted of 10, 1 committed, 0 pending");
+        progress.live(None);
+        assert_eq!(progress.line(), "sending | 0 accepted of 10, 1 committed");
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::error::LoadError;
 use crate::fire::{reason, run_name};
+use crate::live::LiveFigures;
 use crate::network::Member;
 use crate::progress::Progress;
 use crate::report::schema::Rate;
@@ -70,6 +71,7 @@ pub async fn offer(
     progress: &Progress,
 ) -> Result<Offered, LoadError> {
     let run = run_name();
+    let _figures = LiveFigures::start(targets.iter().map(|member| member.client.clone()), progress);
     let mut flight = JoinSet::new();
     let mut hits = Vec::new();
     let mut not_sent = 0;

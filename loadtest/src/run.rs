@@ -3,6 +3,7 @@
 use crate::chain::{self, Ledger, Occurrences};
 use crate::error::LoadError;
 use crate::fire::{ClientLog, Plan, Policy, fire};
+use crate::live::LiveFigures;
 use crate::network::{Member, Network};
 use crate::progress::Progress;
 use crate::report::schema::{BlockTime, ClientLoad, FailedNode, Load, Run, Throughput};
@@ -42,6 +43,7 @@ pub async fn measure(
     let stakes = network.stakes().await?;
     let start_height = height(network.members.first()).await?;
     let feed = network.members.first().map(|member| BlockFeed::start(member.client.clone(), progress.clone()));
+    let figures = LiveFigures::start(network.members.iter().map(|member| member.client.clone()), progress);
     let logs = fire(plans, policy, progress).await?;
     let failed_nodes = failed_nodes(&logs);
     let network = &network.without(&failed_nodes)?;
@@ -51,6 +53,7 @@ pub async fn measure(
     if let Some(feed) = feed {
         feed.tell_up_to(height(network.members.first()).await?).await;
     }
+    drop(figures);
     progress.label("reading the chain of every node");
     let ledger = chain::read(network).await?;
     let mut load = evaluate(&logs, last_commit, &ledger, start_height);

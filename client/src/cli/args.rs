@@ -3,6 +3,7 @@
 use super::failure::EXIT_CODES;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Send coins and messages, stake, and look into the chain of a `BlockChat` node. Without a command: a prompt.
 #[derive(Debug, Parser)]
@@ -139,6 +140,8 @@ pub enum Command {
         #[arg(long, value_name = "NUMBER")]
         count: Option<u64>,
     },
+    /// Watch a network live: throughput, block time, finality, agreement; nodes, members and blocks. q ends it.
+    Top(TopArgs),
     /// Show the network: members, parameters, chain id.
     Network,
     /// Show what the node is doing.
@@ -148,6 +151,26 @@ pub enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// `top`.
+#[derive(Debug, Args)]
+pub struct TopArgs {
+    /// The nodes to watch; only the one of --node if missing.
+    #[arg(long, value_delimiter = ',', value_name = "URL,…")]
+    pub nodes: Vec<String>,
+    /// Time between two looks at each node.
+    #[arg(long, default_value = "1", value_parser = interval, value_name = "SECONDS")]
+    pub interval: Duration,
+    /// Print so many snapshots as text (or JSON, a line each) and end, instead of drawing.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..), value_name = "NUMBER")]
+    pub count: Option<u64>,
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let wrong = || "it must be a number of seconds from 0.1 to 3600".to_owned();
+    let seconds: f64 = text.parse().map_err(|_| wrong())?;
+    if (0.1..=3600.0).contains(&seconds) { Ok(Duration::from_secs_f64(seconds)) } else { Err(wrong()) }
 }
 
 #[derive(Debug, Subcommand)]

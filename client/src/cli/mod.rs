@@ -8,6 +8,7 @@
 //! | `show.rs` | accounts, history, blocks, network, node |
 //! | `proof.rs` | lottery and receipts, checked here |
 //! | `watch.rs` | blocks as they become final |
+//! | `top/` | a network, live |
 //! | `wallet_file.rs` | key files |
 //! | `prompt.rs` | the interactive prompt |
 //! | `output.rs`, `failure.rs` | how things are written; errors, advice, exit codes |
@@ -20,6 +21,7 @@ mod proof;
 mod send;
 mod session;
 mod show;
+mod top;
 mod wallet_file;
 mod watch;
 
@@ -73,6 +75,7 @@ async fn execute(global: &Global, open: Option<&Session>, command: Command) -> R
         }
         Command::Verify { file, chain_id } => return proof::verify(global.output, &file, chain_id.as_deref()),
         Command::Wallet(command) => return wallet_file::run(global, &command).await,
+        Command::Top(arguments) => return top::run(global, &arguments).await,
         _ => {}
     }
     let opened;
@@ -99,6 +102,6 @@ async fn execute(global: &Global, open: Option<&Session>, command: Command) -> R
         Command::Watch { from, count } => watch::run(session, from, count).await,
         Command::Network => show::network(session).await,
         Command::Status => show::status(session).await,
-        Command::Completions { .. } | Command::Verify { .. } | Command::Wallet(_) => Ok(()),
+        Command::Completions { .. } | Command::Verify { .. } | Command::Wallet(_) | Command::Top(_) => Ok(()),
     }
 }

@@ -180,6 +180,7 @@ impl Core {
             syncing: self.is_behind(),
             pool_transactions: self.pool.len(),
             pool_bytes: self.pool.bytes(),
+            pool_limits: self.pool.limits(),
             peer_heights: self.peers.iter().map(|peer| peer.height).collect(),
             connected: self.connected().count(),
         }

@@ -9,6 +9,7 @@ pub mod presign;
 pub mod wallets;
 
 use crate::error::{LoadError, unreachable};
+use crate::live::LiveFigures;
 use crate::network::Network;
 use crate::progress::Progress;
 use crate::rate::Offer;
@@ -112,6 +113,7 @@ async fn one_step(
     progress.label(&format!("{name}: signing {} transactions", offer.planned()));
     let (plans, signing) = plan(network, lanes, offer, batch).await?;
     progress.begin(&name, offer.planned());
+    let _figures = LiveFigures::start(lanes.iter().map(|lane| lane.member.client.clone()), progress);
     let start = Instant::now() + Duration::from_millis(50);
     let deadline = start + offer.length + GRACE;
     let lanes: Vec<(Lane, Waiting)> = lanes.iter().map(|lane| (lane.clone(), Waiting::default())).collect();

@@ -116,6 +116,7 @@ impl Observer {
         if checkpoint::is_at(header.index) {
             checkpoint::passed(&self.metrics.consensus, header.index, &committed.certificate.block);
         }
+        self.metrics.figures.block(header.transaction_count, committed.certificate.round);
         let consensus = &self.metrics.consensus;
         consensus.rounds_per_height.observe(f64::from(committed.certificate.round) + 1.0);
         for signature in &committed.certificate.signatures {
@@ -164,6 +165,7 @@ impl Observer {
     /// A transaction was in the pool for this long before it was committed.
     pub fn final_after(&self, seconds: f64) {
         self.metrics.ledger.transaction_finality_seconds.observe(seconds);
+        self.metrics.figures.finality(Duration::try_from_secs_f64(seconds).unwrap_or_default());
     }
 
     /// Results of a submission.

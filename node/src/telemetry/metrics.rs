@@ -5,6 +5,7 @@ use super::buckets::{
 };
 use super::build::{REVISION, VERSION};
 use super::define::metrics_struct;
+use super::figures::Figures;
 use super::kinds::{Counter, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 use super::{initial, usage};
 use crate::peer::PeerBytes;
@@ -182,6 +183,8 @@ pub struct Metrics {
     pub http: HttpMetrics,
     /// Traces on their way to the collector.
     pub trace: TraceMetrics,
+    /// The last seconds, for `GET /status`.
+    pub figures: Figures,
 }
 
 impl Metrics {
@@ -210,6 +213,7 @@ impl Metrics {
             verify: VerifyMetrics::make(registry)?,
             http: HttpMetrics::make(registry)?,
             trace: TraceMetrics::make(registry)?,
+            figures: Figures::default(),
         };
         initial::begin(&metrics);
         Ok(metrics)

@@ -7,6 +7,7 @@
 mod buckets;
 mod build;
 mod define;
+mod figures;
 mod initial;
 mod kinds;
 mod lines;
@@ -17,6 +18,7 @@ mod trace;
 mod usage;
 
 pub use build::{REVISION, VERSION};
+pub use figures::Figures;
 pub use initial::members as begin_members;
 pub use kinds::{IntCounter, IntCounterVec};
 pub use log::{LogFormat, TelemetryError, init_logging};

@@ -149,7 +149,9 @@ fn traces_go_to_the_collector_that_is_named() {
     assert_eq!(egress(&narrowed)[2]["to"], to);
     let plain = render(&["tracing.endpoint=http://collector/otlp"]);
     assert_eq!(egress(&plain)[2]["ports"][0]["port"], 80);
-    for wrong in ["tracing.endpoint=https://collector:4318", "tracing.endpoint=http://user@collector", "tracing.ratio=2"] {
+    for wrong in
+        ["tracing.endpoint=https://collector:4318", "tracing.endpoint=http://user@collector", "tracing.ratio=2"]
+    {
         let error = try_render(&["--set", wrong]).expect_err("refused");
         assert!(error.contains("tracing"), "{error}");
     }

@@ -15,4 +15,5 @@ mod payments;
 mod prometheus;
 mod secrets;
 mod signals;
+mod top;
 mod traces;

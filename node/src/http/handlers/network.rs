@@ -9,7 +9,7 @@ use blockchat_api::{
 use crate::http::error::ApiError;
 use crate::http::render;
 use crate::http::state::{AppState, Joined, Node};
-use crate::telemetry::VERSION;
+use crate::telemetry::{Metrics, VERSION};
 
 /// `GET /network`.
 pub async fn show(Node(node): Node) -> Json<NetworkAnswer> {
@@ -41,12 +41,12 @@ pub async fn show(Node(node): Node) -> Json<NetworkAnswer> {
 /// `GET /status`: the one endpoint that answers before the node has joined.
 pub async fn status(State(state): State<AppState>) -> Json<StatusAnswer> {
     Json(match state.joined() {
-        Some(node) => joined_status(node),
+        Some(node) => joined_status(node, state.metrics()),
         None => StatusAnswer { waiting_for: Some(state.waiting_for()), ..empty_status(Phase::Joining) },
     })
 }
 
-fn joined_status(node: &Joined) -> StatusAnswer {
+fn joined_status(node: &Joined, metrics: &Metrics) -> StatusAnswer {
     let view = node.view();
     let waiting_for = node.not_ready();
     let phase = if waiting_for.is_some() { Phase::Syncing } else { Phase::Ready };
@@ -63,10 +63,13 @@ fn joined_status(node: &Joined) -> StatusAnswer {
         height: Some(view.height),
         tip_hash: Some(view.tip.hash()),
         voting: Some(view.voting),
+        round: view.round,
         pool: Some(PoolAnswer {
             transactions: u64::try_from(view.pool_transactions).unwrap_or(u64::MAX),
             bytes: u64::try_from(view.pool_bytes).unwrap_or(u64::MAX),
+            capacity_transactions: u64::try_from(view.pool_limits.max_transactions).ok(),
         }),
+        figures: Some(metrics.figures.answer()),
         peers: others.map(peer).collect(),
         ..empty_status(phase)
     }
@@ -82,7 +85,9 @@ fn empty_status(phase: Phase) -> StatusAnswer {
         height: None,
         tip_hash: None,
         voting: None,
+        round: None,
         pool: None,
+        figures: None,
         peers: Vec::new(),
     }
 }

@@ -304,6 +304,7 @@ impl Backend for FakeLedger {
             syncing: inner.syncing,
             pool_transactions: inner.pool.len(),
             pool_bytes: inner.pool.bytes(),
+            pool_limits: inner.pool.limits(),
             peer_heights: inner.peer_heights.clone(),
             connected: usize::from(NODES) - 1,
         })

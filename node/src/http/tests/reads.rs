@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use blockchat_api::{BlockPage, LotteryAnswer, paths};
 use blockchat_consensus::{Evidence, EvidenceKind};
-use blockchat_ledger::lottery;
+use blockchat_ledger::{PoolLimits, lottery};
 use serde_json::json;
 
 use super::fake::{self, FakeLedger, NODES};
@@ -108,6 +108,25 @@ async fn the_network_and_the_status() {
     assert_eq!((&status.body["height"], &status.body["voting"]), (&json!(1), &json!(true)));
     assert_eq!(status.body["peers"].as_array().unwrap().len(), usize::from(NODES) - 1);
     assert_eq!(status.body["peers"][1], json!({"id": 2, "connected": true, "height": 2}));
+}
+
+#[tokio::test]
+async fn the_status_tells_what_was_measured_lately() {
+    let node = TestNode::new();
+    let before = node.get(paths::STATUS).await;
+    let figures = &before.is(200)["figures"];
+    assert_eq!((&figures["blocks"], &figures["transactions"]), (&json!(0), &json!(0)), "{figures}");
+    assert!(figures.get("block_interval_mean_us").is_none(), "nothing was measured: {figures}");
+    let metrics = node.state.metrics();
+    metrics.figures.block(3, 0);
+    metrics.figures.block(5, 2);
+    metrics.figures.finality(std::time::Duration::from_millis(7));
+    let after = node.get(paths::STATUS).await;
+    let (figures, pool) = (&after.is(200)["figures"], &after.body["pool"]);
+    assert_eq!(pool["capacity_transactions"], PoolLimits::default().max_transactions);
+    assert_eq!((&figures["blocks"], &figures["transactions"]), (&json!(2), &json!(8)), "{figures}");
+    assert_eq!((&figures["extra_rounds"], &figures["transaction_finality_p95_us"]), (&json!(2), &json!(7_000)));
+    assert!(figures["block_interval_p95_us"].is_u64() && figures["window_ms"].is_u64(), "{figures}");
 }
 
 #[tokio::test]
