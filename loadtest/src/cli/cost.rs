@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::reproduce::node_binary;
 use super::{positive, setting};
-use crate::cost::{self, table::Cost};
+use crate::cost::{self, Variant, table::Cost};
 use crate::environment::Environment;
 use crate::error::{LoadError, io_error};
 use crate::progress::Progress;
@@ -21,6 +21,9 @@ pub struct CostArgs {
     /// Most transactions in a block.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..), value_name = "NUMBER")]
     pub capacity: u32,
+    /// How nodes observe, compared with those that observe nothing [default: all]
+    #[arg(long, value_delimiter = ',', value_enum, value_name = "VARIANT")]
+    pub variants: Vec<Variant>,
     /// How often each variant runs.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..), value_name = "NUMBER")]
     pub rounds: u32,
@@ -47,6 +50,13 @@ pub struct CostArgs {
     pub output: PathBuf,
 }
 
+/// The baseline, and what was asked for.
+fn variants(asked: Vec<Variant>) -> Vec<Variant> {
+    let asked = if asked.is_empty() { Variant::ALL.to_vec() } else { asked };
+    let others = asked.into_iter().filter(|variant| *variant != Variant::Nothing);
+    [Variant::Nothing].into_iter().chain(others).collect()
+}
+
 /// Measures, prints the table and writes it.
 pub async fn cost(arguments: CostArgs, progress: &Progress) -> Result<(), LoadError> {
     let plan = cost::Plan {
@@ -54,6 +64,7 @@ pub async fn cost(arguments: CostArgs, progress: &Progress) -> Result<(), LoadEr
         folder: arguments.data_dir,
         nodes: arguments.nodes,
         capacity: arguments.capacity,
+        variants: variants(arguments.variants),
         rounds: arguments.rounds,
         load: SignedLoad {
             rates: vec![arguments.rate],

@@ -38,6 +38,8 @@ pub struct Plan {
     pub nodes: u16,
     /// Most transactions in a block.
     pub capacity: u32,
+    /// How nodes observe, the baseline first.
+    pub variants: Vec<Variant>,
     /// How often every variant runs.
     pub rounds: u32,
     /// What each run offers.
@@ -47,7 +49,7 @@ pub struct Plan {
 }
 
 /// How nodes observe themselves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Variant {
     /// Nothing is measured: the baseline.
@@ -114,8 +116,9 @@ pub async fn run(plan: &Plan, progress: &Progress) -> Result<Vec<Sample>, LoadEr
     let collector = Collector::start().await?;
     let mut samples = Vec::new();
     for round in 0..plan.rounds {
-        for place in 0..Variant::ALL.len() {
-            let variant = Variant::ALL[(place + round as usize) % Variant::ALL.len()];
+        let mut order = plan.variants.clone();
+        order.rotate_left(round as usize % plan.variants.len().max(1));
+        for variant in order {
             progress.begin(&format!("round {}/{}: {variant:?}", round + 1, plan.rounds), 0);
             samples.push(one(plan, variant, round, &collector, progress).await?);
         }

@@ -25,7 +25,8 @@ pub struct Observer {
     step: Option<(&'static str, Instant)>,
     /// Whose turn it is.
     proposer: Option<u16>,
-    stakes: Vec<u64>,
+    /// As the metrics have them.
+    peer_heights: Vec<Option<u64>>,
 }
 
 impl Observer {
@@ -33,13 +34,13 @@ impl Observer {
     pub fn new(metrics: Metrics, place: Place, ring: Arc<Ring>, me: u16, view: &View) -> Self {
         let (last_block, height_began, step, proposer) = (None, None, None, None);
         place.joined(me);
-        let mut observer =
-            Self { metrics, place, ring, me, last_block, height_began, step, proposer, stakes: Vec::new() };
+        let observer =
+            Self { metrics, place, ring, me, last_block, height_began, step, proposer, peer_heights: Vec::new() };
         let members = observer.ring.members().len();
         observer.metrics.consensus.members.set(clamp(members));
         observer.metrics.consensus.quorum.set(clamp(quorum(members)));
         begin_members(&observer.metrics, members);
-        observer.stakes_changed(view.state.stakes(&observer.ring));
+        observer.stakes_changed(&view.state.stakes(&observer.ring));
         observer
     }
 
@@ -81,8 +82,11 @@ impl Observer {
     }
 
     /// A new snapshot.
-    pub fn view(&self, view: &View, connected: usize) {
+    pub fn view(&mut self, view: &View, connected: usize) {
         self.place.at(view.height, view.round.unwrap_or(0));
+        if !self.metrics.is_on() {
+            return;
+        }
         let (consensus, pool) = (&self.metrics.consensus, &self.metrics.pool);
         consensus.consensus_height.set(clamp(view.height));
         consensus.consensus_round.set(i64::from(view.round.unwrap_or(0)));
@@ -92,9 +96,12 @@ impl Observer {
         let others = self.ring.members().len().saturating_sub(1);
         consensus.members_missing.set(clamp(others.saturating_sub(connected)));
         self.metrics.peer.peers_connected.set(clamp(connected));
-        for (id, height) in view.peer_heights.iter().enumerate() {
-            if let Some(height) = height {
-                self.metrics.peer.peer_height.with_label_values(&[&id.to_string()]).set(clamp(*height));
+        if self.peer_heights != view.peer_heights {
+            self.peer_heights.clone_from(&view.peer_heights);
+            for (id, height) in
+                (0..).zip(&view.peer_heights).filter_map(|(id, height): (u16, _)| Some((id, (*height)?)))
+            {
+                self.metrics.peer.peer_height.with_label_values(&[&id.to_string()]).set(clamp(height));
             }
         }
         pool.mempool_transactions.set(clamp(view.pool_transactions));
@@ -105,6 +112,10 @@ impl Observer {
     pub fn committed(&mut self, committed: &Committed, trace: Option<&SpanContext>) {
         let (now, header) = (Instant::now(), &committed.block.header);
         log_block(committed, trace);
+        self.metrics.figures.block(header.transaction_count, committed.certificate.round);
+        if !self.metrics.is_on() {
+            return;
+        }
         let consensus = &self.metrics.consensus;
         if let Some(last) = self.last_block.replace(now) {
             consensus.block_interval_seconds.observe((now - last).as_secs_f64());
@@ -116,7 +127,6 @@ impl Observer {
         if checkpoint::is_at(header.index) {
             checkpoint::passed(&self.metrics.consensus, header.index, &committed.certificate.block);
         }
-        self.metrics.figures.block(header.transaction_count, committed.certificate.round);
         let consensus = &self.metrics.consensus;
         consensus.rounds_per_height.observe(f64::from(committed.certificate.round) + 1.0);
         for signature in &committed.certificate.signatures {
@@ -145,21 +155,17 @@ impl Observer {
         let deviation =
             i128::from(committed.state.total_supply().micros()) - i128::from(self.ring.parameters().supply().micros());
         ledger.supply_deviation.set(i64::try_from(deviation).unwrap_or(i64::MAX));
-        let stakes = committed.state.stakes(&self.ring);
-        if stakes != self.stakes {
-            self.stakes_changed(stakes);
-        }
     }
 
+    /// Members have other stakes than before.
     // The ratio is for display; nothing is decided by it.
     #[expect(clippy::cast_precision_loss)]
-    fn stakes_changed(&mut self, stakes: Vec<u64>) {
+    pub fn stakes_changed(&self, stakes: &[u64]) {
         let total: u64 = stakes.iter().sum();
         for (id, stake) in stakes.iter().enumerate() {
             let ratio = if total == 0 { 0.0 } else { *stake as f64 / total as f64 };
             self.metrics.ledger.stake_ratio.with_label_values(&[&id.to_string()]).set(ratio);
         }
-        self.stakes = stakes;
     }
 
     /// A transaction was in the pool for this long before it was committed.

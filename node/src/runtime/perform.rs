@@ -98,6 +98,7 @@ impl<D: Disk> Performer<D> {
         let tickets = committed.state.stakes(&self.ring);
         (tickets != self.tickets).then(|| {
             self.tickets.clone_from(&tickets);
+            self.observer.stakes_changed(&tickets);
             tickets
         })
     }

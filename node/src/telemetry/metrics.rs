@@ -199,6 +199,11 @@ impl Metrics {
         Self::make(None)
     }
 
+    /// Whether anything is measured.
+    pub fn is_on(&self) -> bool {
+        self.registry.is_some()
+    }
+
     fn make(registry: Option<&Registry>) -> prometheus::Result<Self> {
         let build = BuildMetrics::make(registry)?;
         build.build_info.with_label_values(&[VERSION, REVISION]).set(1);
