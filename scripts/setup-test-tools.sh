@@ -41,13 +41,14 @@ if ! [ -x "$deny" ] || [ "$("$deny" --version)" != "cargo-deny $DENY_VERSION" ];
     rm -rf "$TOOLS_DIR/build"
 fi
 
-# Made again when the list changes.
+# For clients in Python and for the dashboards. Made again when a list changes.
 venv="$TOOLS_DIR/python"
-if ! cmp -s tests/requirements.txt "$venv/requirements.txt"; then
+if ! cmp -s <(cat tests/requirements.txt grafana/requirements.txt) "$venv/requirements.txt"; then
     rm -rf "$venv"
     python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement tests/requirements.txt
-    cp tests/requirements.txt "$venv/requirements.txt"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check \
+        --requirement tests/requirements.txt --requirement grafana/requirements.txt
+    cat tests/requirements.txt grafana/requirements.txt >"$venv/requirements.txt"
 fi
 
 helm="$TOOLS_DIR/bin/helm"

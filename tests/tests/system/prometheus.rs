@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use blockchat_tests::{Folder, LONG, Load, Network, Program, SHORT, binary, client, eventually, send};
+use blockchat_tests::{Collector, Folder, LONG, Load, Network, Program, SHORT, binary, client, eventually, send};
 use serde_json::{Value, json};
 
 /// Metrics that no panel and no rule shows, with what they are there for.
@@ -135,39 +135,8 @@ fn panels() -> Vec<(String, Vec<String>)> {
     panels
 }
 
-fn lint(dashboard: &Value) {
-    let title = &dashboard["title"];
-    let variables: Vec<&Value> = dashboard["templating"]["list"].as_array().expect("variables").iter().collect();
-    for name in ["datasource", "namespace", "member"] {
-        assert!(variables.iter().any(|variable| variable["name"] == name), "{title} has no variable {name}");
-    }
-    for panel in dashboard["panels"].as_array().expect("panels").iter().filter(|panel| panel["type"] != "row") {
-        let what = format!("{title}, {}", panel["title"]);
-        assert_eq!(panel["datasource"]["uid"], "${datasource}", "{what}");
-        assert!(panel["fieldConfig"]["defaults"]["unit"].is_string(), "{what} has no unit");
-        for target in panel["targets"].as_array().expect("queries") {
-            assert!(
-                !target["legendFormat"].as_str().unwrap_or_default().is_empty(),
-                "{what} has a query without legend"
-            );
-            assert!(!target["expr"].as_str().unwrap_or_default().contains("job="), "{what} names a job");
-        }
-        for link in panel["links"].as_array().into_iter().flatten() {
-            let url = link["url"].as_str().expect("a link").replace("${runbooks}", "docs/runbooks");
-            assert!(repository().join(&url).is_file(), "{what}: {url}");
-        }
-    }
-}
-
 #[test]
-fn dashboards_have_what_a_reader_needs() {
-    let mut count = 0;
-    for entry in std::fs::read_dir(repository().join("grafana/dashboards")).expect("dashboards").flatten() {
-        let text = std::fs::read_to_string(entry.path()).expect("a dashboard");
-        lint(&serde_json::from_str(&text).expect("JSON"));
-        count += 1;
-    }
-    assert_eq!(count, 4);
+fn every_alert_has_a_runbook_and_a_test() {
     let rules = std::fs::read_to_string(repository().join("grafana/rules/blockchat.yaml")).expect("the rules");
     let pages: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("runbook: ")).collect();
     assert_eq!(pages.len(), rules.matches("- alert:").count(), "one alert, one runbook");
@@ -183,7 +152,10 @@ fn dashboards_have_what_a_reader_needs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_query_finds_data_and_faults_raise_alerts() {
     let folder = Folder::new();
-    let mut cluster = Network::of(5).funded().set("POOL_TRANSACTIONS", 40).start().await;
+    let collector = Collector::start().await;
+    let network = Network::of(5).funded().set("POOL_TRANSACTIONS", 40);
+    let network = network.set("OTLP_ENDPOINT", collector.url()).set("TRACE_RATIO", 1);
+    let mut cluster = network.start().await;
     for node in &cluster.nodes[..2] {
         node.stake("10").await;
     }
@@ -248,6 +220,8 @@ async fn every_query_finds_data_and_faults_raise_alerts() {
     assert!(unexpected.is_empty(), "nothing ever moved {unexpected:?}");
     drop(generator);
     drop(load);
+    // From now on nobody takes traces.
+    drop(collector);
     faults_raise_alerts(&prometheus, &mut cluster).await;
 }
 
@@ -261,7 +235,7 @@ async fn faults_raise_alerts(prometheus: &Prometheus, cluster: &mut blockchat_te
     while cluster.nodes[0].height().await < height + 60 {
         cluster.nodes[0].transfer(&body).await;
     }
-    prometheus.fire(&["BlockchatMemberMissing"]).await;
+    prometheus.fire(&["BlockchatMemberMissing", "BlockchatSpansDropped"]).await;
 
     cluster.nodes[4].kill();
     for _ in 0..60 {
@@ -376,6 +350,7 @@ fn is_ours(name: &str) -> bool {
 fn rises_by_faults(name: &str) -> bool {
     [
         "blockchat_consensus_round",
+        "blockchat_spans_dropped_total",
         "blockchat_members_missing",
         "blockchat_round_timeouts_total",
         "blockchat_sync_lag_blocks",
