@@ -28,6 +28,7 @@ use tokio::sync::oneshot;
 
 pub use handle::Handle;
 pub use inbox::{Inputs, Senders, queues};
+pub use observe::Observer;
 
 use crate::http::Activity;
 use crate::peer::PeerNetwork;
