@@ -7,24 +7,38 @@ use serde::Serialize;
 
 use super::{Plan, Sample, Variant};
 use crate::environment::Environment;
-use crate::stats::median;
+use crate::stats::{count_f64, median};
 
 /// The ratios of one variant, round by round, to the baseline of the same round.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Ratio {
     /// The middle one.
     pub median: f64,
-    /// The smallest.
-    pub min: f64,
-    /// The largest.
-    pub max: f64,
+    /// Where the true median is with at least 95 % probability; the whole range with fewer than six rounds.
+    pub interval: (f64, f64),
 }
 
 impl Ratio {
     fn of(values: &[f64]) -> Self {
-        let fold = |start: f64, pick: fn(f64, f64) -> f64| values.iter().copied().fold(start, pick);
-        Self { median: median(values), min: fold(f64::INFINITY, f64::min), max: fold(f64::NEG_INFINITY, f64::max) }
+        let mut sorted = values.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let skipped = skipped(sorted.len());
+        let at = |place: usize| sorted.get(place).copied().unwrap_or(f64::NAN);
+        Self { median: median(values), interval: (at(skipped), at(sorted.len().wrapping_sub(1 + skipped))) }
     }
+}
+
+/// How many of `count` sorted values lie on each side of the interval of the median: each value is above the true median
+/// with probability 1/2, so this is a matter of the binomial distribution alone.
+fn skipped(count: usize) -> usize {
+    let mut probability = 0.5_f64.powf(count_f64(count as u64));
+    let (mut below, mut place) = (probability, 0);
+    while below <= 0.025 {
+        probability *= count_f64((count - place) as u64) / count_f64(place as u64 + 1);
+        below += probability;
+        place += 1;
+    }
+    place.saturating_sub(1)
 }
 
 /// One variant over all rounds.
@@ -98,7 +112,7 @@ impl<'a> Cost<'a> {
             "spans per tx: sent",
             "dropped",
         ]);
-        let ratio = |ratio: Ratio| format!("{:.3} ({:.3} to {:.3})", ratio.median, ratio.min, ratio.max);
+        let ratio = |Ratio { median, interval: (low, high) }| format!("{median:.3} ({low:.3} to {high:.3})");
         for row in &self.rows {
             table.add_row([
                 name(row.variant).to_owned(),
@@ -113,7 +127,7 @@ impl<'a> Cost<'a> {
         let Self { nodes, capacity, rounds, offered_per_second, seconds, batch, .. } = self;
         format!(
             "{nodes} nodes, capacity {capacity}, {offered_per_second} tx/s offered for {seconds} s in batches of {batch}; \
-             {rounds} rounds: medians, and ratios to the same round's first line, median (least to most)\n\n{table}\n"
+             {rounds} rounds: medians, and ratios to the same round's first line, median (95 % interval of the median)\n\n{table}\n"
         )
     }
 }
@@ -178,10 +192,20 @@ mod tests {
         }
         let rows = rows(&Variant::ALL, &samples);
         assert_eq!(rows.iter().map(|row| row.variant).collect::<Vec<_>>(), Variant::ALL);
-        assert!((rows[0].throughput.median - 1.0).abs() < 1e-9 && (rows[0].cpu.max - 1.0).abs() < 1e-9);
+        assert!((rows[0].throughput.median - 1.0).abs() < 1e-9 && (rows[0].cpu.interval.1 - 1.0).abs() < 1e-9);
         let metrics = &rows[1];
-        assert!((metrics.throughput.min - 0.98).abs() < 1e-9 && (metrics.throughput.max - 0.99).abs() < 1e-9);
+        let (low, high) = metrics.throughput.interval;
+        assert!((low - 0.98).abs() < 1e-9 && (high - 0.99).abs() < 1e-9);
         assert!((metrics.cpu.median - 1.015).abs() < 1e-9, "{:?}", metrics.cpu);
         assert!((metrics.committed_per_second - 740.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_interval_of_the_median_is_that_of_the_sign_test() {
+        // From tables of the sign test, two-sided at 5 %.
+        let known = [(1, 0), (5, 0), (6, 0), (8, 0), (9, 1), (12, 2), (16, 3), (20, 5), (25, 7), (40, 13)];
+        for (count, expected) in known {
+            assert_eq!(skipped(count), expected, "{count}");
+        }
     }
 }

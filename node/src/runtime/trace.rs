@@ -202,7 +202,7 @@ impl BlockTraces {
 
     fn finished(&self, name: &'static str, context: &SpanContext, place: (u64, u32), times: (SystemTime, SystemTime)) {
         let (since, until) = times;
-        if let Some(mut span) = self.traces.span(name, context, since, attributes(place)) {
+        if let Some(mut span) = self.traces.span(name, context, since, || attributes(place)) {
             span.end_with_timestamp(until.max(since));
         }
     }
@@ -224,7 +224,7 @@ impl BlockTraces {
                 context: current.context.clone(),
                 place,
                 step,
-                _span: self.traces.span("commit.apply", &current.context, self.turn.began, attributes(place)),
+                _span: self.traces.span("commit.apply", &current.context, self.turn.began, || attributes(place)),
             });
         }
         self.traces.committed(committed, current.as_ref().map(|current| &current.context));

@@ -20,6 +20,7 @@ use opentelemetry_sdk::trace::{
 };
 
 use super::TraceSettings;
+use super::breaker::Breaker;
 use crate::telemetry::place::Place;
 use crate::telemetry::{TelemetryError, TraceMetrics, VERSION};
 
@@ -39,6 +40,7 @@ pub(super) fn provider(
     settings: &TraceSettings,
     metrics: &TraceMetrics,
     place: &Place,
+    breaker: &Arc<Breaker>,
 ) -> Result<SdkTracerProvider, TelemetryError> {
     let failed = |error: &dyn std::fmt::Display| TelemetryError::Exporter(error.to_string());
     let base = settings.endpoint.trim_end_matches('/');
@@ -53,6 +55,7 @@ pub(super) fn provider(
         waiting: waiting.clone(),
         metrics: metrics.clone(),
         failing: AtomicBool::new(false),
+        breaker: breaker.clone(),
     };
     let batches = BatchConfigBuilder::default()
         .with_max_queue_size(QUEUE)
@@ -149,6 +152,7 @@ struct Counted<E> {
     waiting: Arc<AtomicUsize>,
     metrics: TraceMetrics,
     failing: AtomicBool,
+    breaker: Arc<Breaker>,
 }
 
 impl<E: SpanExporter> SpanExporter for Counted<E> {
@@ -159,12 +163,14 @@ impl<E: SpanExporter> SpanExporter for Counted<E> {
         let url = &self.url;
         match &result {
             Ok(()) => {
+                self.breaker.taken();
                 self.metrics.spans_exported_total.inc_by(count as u64);
                 if self.failing.swap(false, Relaxed) {
                     tracing::info!(url, "the collector takes traces again");
                 }
             }
             Err(error) => {
+                self.breaker.refused();
                 self.metrics.spans_dropped_total.inc_by(count as u64);
                 if !self.failing.swap(true, Relaxed) {
                     tracing::warn!(url, %error, "the collector takes no traces: they are dropped and counted");

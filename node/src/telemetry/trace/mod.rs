@@ -18,6 +18,7 @@
 //! is not sampled.
 
 mod book;
+mod breaker;
 mod envelope;
 mod export;
 
@@ -38,6 +39,7 @@ use tracing_subscriber::{Layer, Registry};
 use super::place::Place;
 use super::{TelemetryError, TraceMetrics};
 use book::{BlockEntry, Book};
+use breaker::Breaker;
 use envelope::{About, Key};
 
 /// The target of `tracing` spans that are parts of traces.
@@ -66,6 +68,8 @@ struct Inner {
     provider: SdkTracerProvider,
     tracer: SdkTracer,
     book: Mutex<Book>,
+    breaker: Arc<Breaker>,
+    metrics: TraceMetrics,
 }
 
 impl std::fmt::Debug for Traces {
@@ -85,12 +89,14 @@ pub struct Beside {
 impl Traces {
     /// Starts the way to the collector. Needs a tokio runtime.
     pub fn start(settings: &TraceSettings, metrics: &TraceMetrics, place: &Place) -> Result<Self, TelemetryError> {
-        Ok(Self::of(export::provider(settings, metrics, place)?))
+        let breaker = Arc::new(Breaker::default());
+        let provider = export::provider(settings, metrics, place, &breaker)?;
+        Ok(Self::of(provider, breaker, metrics.clone()))
     }
 
-    fn of(provider: SdkTracerProvider) -> Self {
+    fn of(provider: SdkTracerProvider, breaker: Arc<Breaker>, metrics: TraceMetrics) -> Self {
         let tracer = provider.tracer("blockchat");
-        Self(Some(Arc::new(Inner { provider, tracer, book: Mutex::default() })))
+        Self(Some(Arc::new(Inner { provider, tracer, book: Mutex::default(), breaker, metrics })))
     }
 
     /// Whether there is a collector.
@@ -142,8 +148,8 @@ impl Traces {
 
     /// The wallet signed within a trace.
     pub fn signed(&self, parent: &SpanContext, began: SystemTime) {
-        if let Some(inner) = &self.0 {
-            inner.span("wallet.sign", SpanKind::Internal, parent, began, Vec::new()).end();
+        if let Some(mut span) = self.span("wallet.sign", parent, began, Vec::new) {
+            span.end();
         }
     }
 
@@ -196,24 +202,29 @@ impl Traces {
         }
         let now = SystemTime::now();
         entry.pooled = Some(now);
-        let attributes = vec![KeyValue::new("blockchat.transaction", transaction.id().to_string())];
-        if let Some(received) = entry.received {
-            let span = inner.span("gossip.receive", SpanKind::Consumer, &entry.parent, received, attributes.clone());
-            entry.parent = span.span_context().clone();
+        let attributes = || vec![KeyValue::new("blockchat.transaction", transaction.id().to_string())];
+        if let Some(received) = entry.received
+            && let Some(span) = inner.span("gossip.receive", SpanKind::Consumer, &entry.parent, received, attributes)
+        {
             // It ends here, when the transaction has arrived where it was sent to.
-            drop(span);
+            entry.parent = span.span_context().clone();
         }
-        if let Some((from, to)) = entry.verified.take() {
-            inner.span("verify", SpanKind::Internal, &entry.parent, from, Vec::new()).end_with_timestamp(to);
+        let finished = |name, began, ended, attributes: &dyn Fn() -> Vec<KeyValue>| {
+            if let Some(mut span) = inner.span(name, SpanKind::Internal, &entry.parent, began, attributes) {
+                span.end_with_timestamp(ended);
+            }
+        };
+        if let Some((from, to)) = entry.verified {
+            finished("verify", from, to, &Vec::new);
         }
-        inner.span("mempool.admit", SpanKind::Internal, &entry.parent, began, attributes).end_with_timestamp(now);
+        finished("mempool.admit", began, now, &attributes);
     }
 
     /// Transactions left the pool without being committed.
     pub fn dropped(&self, dropped: &[Dropped]) {
         let Some(inner) = &self.0 else { return };
         for Dropped { transaction, reason } in dropped {
-            if let Some(mut span) = inner.pending(&transaction.wire_hash(), Vec::new(), Vec::new()) {
+            if let Some(mut span) = inner.pending(&transaction.wire_hash(), None, Vec::new) {
                 span.set_status(Status::error(reason.code()));
                 span.end();
             }
@@ -224,11 +235,11 @@ impl Traces {
     pub fn committed(&self, committed: &Committed, block: Option<&SpanContext>) {
         let Some(inner) = &self.0 else { return };
         for (position, transaction) in (0_i64..).zip(&committed.block.transactions) {
-            let links = block.map(|block| Link::with_context(block.clone())).into_iter().collect();
-            let height = i64::try_from(committed.block.header.index).unwrap_or(i64::MAX);
-            let attributes =
-                vec![KeyValue::new("blockchat.height", height), KeyValue::new("blockchat.position", position)];
-            if let Some(mut span) = inner.pending(&transaction.wire_hash(), links, attributes) {
+            let attributes = || {
+                let height = i64::try_from(committed.block.header.index).unwrap_or(i64::MAX);
+                vec![KeyValue::new("blockchat.height", height), KeyValue::new("blockchat.position", position)]
+            };
+            if let Some(mut span) = inner.pending(&transaction.wire_hash(), block, attributes) {
                 span.end();
             }
         }
@@ -248,19 +259,18 @@ impl Traces {
         book.block(block.into(), from).map(|entry| (entry.parent.clone(), entry.received))
     }
 
-    /// A span below `parent` that began then; none if traces are off.
+    /// A span below `parent` that began then; none if traces are off, or nobody takes them.
     pub fn span(
         &self,
         name: &'static str,
         parent: &SpanContext,
         began: SystemTime,
-        attributes: Vec<KeyValue>,
+        attributes: impl FnOnce() -> Vec<KeyValue>,
     ) -> Option<Span> {
-        let inner = self.0.as_ref()?;
-        Some(inner.span(name, SpanKind::Internal, parent, began, attributes))
+        self.0.as_ref()?.span(name, SpanKind::Internal, parent, began, attributes)
     }
 
-    /// The first span of a trace, which is linked to others.
+    /// The first span of a trace, which is linked to others; none as above.
     pub fn root(
         &self,
         name: &'static str,
@@ -268,11 +278,11 @@ impl Traces {
         links: Vec<SpanContext>,
         attributes: Vec<KeyValue>,
     ) -> Option<Span> {
-        let tracer = &self.0.as_ref()?.tracer;
+        let inner = self.0.as_ref().filter(|inner| inner.may_make())?;
         let links = links.into_iter().map(Link::with_context).collect();
-        let builder = tracer.span_builder(name).with_kind(SpanKind::Producer).with_start_time(began);
+        let builder = inner.tracer.span_builder(name).with_kind(SpanKind::Producer).with_start_time(began);
         let builder = builder.with_links(links).with_attributes(attributes);
-        Some(tracer.build_with_context(builder, &Context::new()))
+        Some(inner.tracer.build_with_context(builder, &Context::new()))
     }
 }
 
@@ -287,10 +297,23 @@ impl Inner {
         kind: SpanKind,
         parent: &SpanContext,
         began: SystemTime,
-        attributes: Vec<KeyValue>,
-    ) -> Span {
-        let builder = self.tracer.span_builder(name).with_kind(kind).with_start_time(began).with_attributes(attributes);
-        self.tracer.build_with_context(builder, &Context::new().with_remote_span_context(parent.clone()))
+        attributes: impl FnOnce() -> Vec<KeyValue>,
+    ) -> Option<Span> {
+        if !self.may_make() {
+            return None;
+        }
+        let builder = self.tracer.span_builder(name).with_kind(kind).with_start_time(began);
+        let builder = builder.with_attributes(attributes());
+        Some(self.tracer.build_with_context(builder, &Context::new().with_remote_span_context(parent.clone())))
+    }
+
+    /// Whether a span is worth making. One that is not counts as dropped.
+    fn may_make(&self) -> bool {
+        let allowed = self.breaker.allows();
+        if !allowed {
+            self.metrics.spans_dropped_total.inc();
+        }
+        allowed
     }
 
     fn sending(&self, transactions: &[SignedTransaction]) -> Beside {
@@ -301,21 +324,29 @@ impl Inner {
         for transaction in transactions {
             let key = Key::from(&transaction.wire_hash());
             let Some(entry) = book.get(key) else { continue };
-            let span = self.span("gossip.send", SpanKind::Producer, &entry.parent, now, Vec::new());
-            if !envelope::push(&mut bytes, About::Transaction(key), span.span_context()) {
+            let span = self.span("gossip.send", SpanKind::Producer, &entry.parent, now, Vec::new);
+            let context = span.as_ref().map_or(&entry.parent, Span::span_context);
+            if !envelope::push(&mut bytes, About::Transaction(key), context) {
                 break;
             }
-            sending.push(span);
+            sending.extend(span);
         }
         Beside { envelope: bytes.freeze(), _sending: sending }
     }
 
     /// The time of a transaction in the pool, which has just ended.
-    fn pending(&self, wire_hash: &Hash, links: Vec<Link>, attributes: Vec<KeyValue>) -> Option<Span> {
+    fn pending(
+        &self,
+        wire_hash: &Hash,
+        block: Option<&SpanContext>,
+        attributes: impl FnOnce() -> Vec<KeyValue>,
+    ) -> Option<Span> {
         let entry = self.book().end(wire_hash.into())?;
-        let builder = self.tracer.span_builder("mempool.pending").with_start_time(entry.pooled?);
-        let builder = builder.with_links(links).with_attributes(attributes);
-        Some(self.tracer.build_with_context(builder, &Context::new().with_remote_span_context(entry.parent)))
+        let mut span = self.span("mempool.pending", SpanKind::Internal, &entry.parent, entry.pooled?, attributes)?;
+        if let Some(block) = block {
+            span.add_link(block.clone(), Vec::new());
+        }
+        Some(span)
     }
 }
 

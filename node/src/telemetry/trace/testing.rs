@@ -6,7 +6,10 @@ use opentelemetry::trace::{SpanContext, TracerProvider as _};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SimpleSpanProcessor, SpanData, SpanExporter};
 
+use prometheus::Registry;
+
 use super::{Traces, export};
+use crate::telemetry::Metrics;
 
 /// Every span that has ended, in that order.
 #[derive(Clone, Debug, Default)]
@@ -46,7 +49,8 @@ impl Traces {
             .with_span_processor(SimpleSpanProcessor::new(collected.clone()))
             .with_sampler(export::sampler(ratio))
             .build();
-        (Self::of(provider), collected)
+        let metrics = Metrics::register(&Registry::new()).unwrap().trace;
+        (Self::of(provider, Arc::default(), metrics), collected)
     }
 
     /// The span of a request that has just ended.
