@@ -19,19 +19,19 @@ pub struct CostArgs {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(2..), value_name = "NUMBER")]
     pub nodes: u16,
     /// Most transactions in a block.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..), value_name = "NUMBER")]
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..), value_name = "NUMBER")]
     pub capacity: u32,
     /// How nodes observe, compared with those that observe nothing [default: all]
     #[arg(long, value_delimiter = ',', value_enum, value_name = "VARIANT")]
     pub variants: Vec<Variant>,
     /// How often each variant runs.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..), value_name = "NUMBER")]
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..), value_name = "NUMBER")]
     pub rounds: u32,
     /// Transactions a second to offer: more than the nodes can do, so that they show what they can.
-    #[arg(long, value_parser = positive, default_value = "5000", value_name = "NUMBER")]
+    #[arg(long, value_parser = positive, default_value = "8000", value_name = "NUMBER")]
     pub rate: f64,
     /// Length of a run's load, seconds.
-    #[arg(long, value_parser = positive, default_value = "4", value_name = "NUMBER")]
+    #[arg(long, value_parser = positive, default_value = "2", value_name = "NUMBER")]
     pub seconds: f64,
     /// Transactions in a request.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=10_000), value_name = "NUMBER")]
