@@ -11,9 +11,9 @@ as_root() {
     if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi
 }
 
-# A C compiler builds aws-lc, the cryptographic library; Python runs the tests that stand for clients in other languages;
-# `script` gives the prompt's test a terminal; the engine runs the containers; Go builds helm, and the Kubernetes of the
-# tests; prometheus reads the rules and scrapes the nodes.
+# A C compiler builds aws-lc, the cryptographic library; Python makes the dashboards and runs the tests that stand for
+# clients in other languages; `script` gives the prompt's test a terminal; the engine runs the containers; Go builds helm,
+# and the Kubernetes of the tests; prometheus reads the rules and scrapes the nodes.
 missing=()
 command -v cc >/dev/null || missing+=(gcc libc6-dev)
 command -v make >/dev/null || missing+=(make)
