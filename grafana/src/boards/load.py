@@ -64,8 +64,8 @@ LATENCY_AND_ERRORS = Section(
     [
         lines(
             "Latency from the intended send",
-            "Percentiles until the commit is seen; until the acceptance where files are only fired. They count from when "
-            "a transaction was due, so a sender that lags behind does not hide what its clients wait for.",
+            "Percentiles until the commit is seen; until the acceptance where files are only fired. They count from "
+            "when a transaction was due, so a sender that lags behind does not hide what its clients wait for.",
             SECONDS,
             queries.LOAD_LATENCY,
         ).no_value(NO_LOAD),
