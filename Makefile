@@ -14,9 +14,10 @@ RELEASE := --release --locked --target $(HOST) --config scripts/release.toml
 BIN_DIR := $(abspath $(TARGET_DIR))/$(HOST)/release
 STAGE := scripts/stage.sh
 TOOLS := $(CURDIR)/target/tools/bin
-# Nothing is left beside the sources.
-PYTHON := PYTHONDONTWRITEBYTECODE=1 $(CURDIR)/target/tools/python/bin/python
-SYSTEM := BLOCKCHAT_BIN_DIR=$(BIN_DIR) BLOCKCHAT_PYTHON_BIN=$(CURDIR)/target/tools/python/bin PATH="$(TOOLS):$$PATH"
+PYTHON_BIN := $(CURDIR)/target/tools/python/bin
+# Leaves no bytecode among the sources.
+PYTHON := $(PYTHON_BIN)/python -B
+SYSTEM := BLOCKCHAT_BIN_DIR=$(BIN_DIR) BLOCKCHAT_PYTHON_BIN=$(PYTHON_BIN) PATH="$(TOOLS):$$PATH"
 # Seeds of the deterministic simulation; `make test-all` runs many more.
 SIMULATION_SEEDS ?= 400
 
@@ -83,12 +84,12 @@ dashboards: ## Write dashboards and the chart's copies anew, from grafana/src an
 	$(PYTHON) grafana/src/generate.py
 
 .PHONY: rules
-rules: ## Tests: Prometheus rules and alerts, dashboards up to date
+rules: ## Tests: Prometheus rules and alerts; dashboards are complete and up to date
 	scripts/setup-test-tools.sh
 	promtool check rules grafana/rules/blockchat.yaml
 	promtool check config --syntax-only grafana/prometheus.yaml
 	promtool test rules grafana/rules/tests.yaml
-	$(PYTHON) -m unittest discover --start-directory grafana/src --quiet
+	$(PYTHON) -m unittest discover --start-directory grafana/src
 	$(PYTHON) grafana/src/generate.py --check
 
 .PHONY: kubernetes

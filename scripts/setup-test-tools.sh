@@ -11,9 +11,9 @@ as_root() {
     if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi
 }
 
-# A C compiler builds aws-lc, the cryptographic library; Python runs the tests that stand for clients in other languages;
-# `script` gives the prompt's test a terminal, tmux one that can be looked at; the engine runs the containers; Go builds helm,
-# and the Kubernetes of the tests; prometheus reads the rules and scrapes the nodes.
+# A C compiler builds aws-lc, the cryptographic library; Python makes the dashboards and runs the tests that stand for
+# clients in other languages; `script` gives the prompt's test a terminal, tmux one that can be looked at; the engine runs
+# the containers; Go builds helm, and the Kubernetes of the tests; prometheus reads the rules and scrapes the nodes.
 missing=()
 command -v cc >/dev/null || missing+=(gcc libc6-dev)
 command -v make >/dev/null || missing+=(make)
@@ -41,14 +41,13 @@ if ! [ -x "$deny" ] || [ "$("$deny" --version)" != "cargo-deny $DENY_VERSION" ];
     rm -rf "$TOOLS_DIR/build"
 fi
 
-# For clients in Python and for the dashboards. Made again when a list changes.
+# Made again when the list changes.
 venv="$TOOLS_DIR/python"
-if ! cmp -s <(cat tests/requirements.txt grafana/requirements.txt) "$venv/requirements.txt"; then
+if ! cmp -s tests/requirements.txt "$venv/requirements.txt"; then
     rm -rf "$venv"
     python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check \
-        --requirement tests/requirements.txt --requirement grafana/requirements.txt
-    cat tests/requirements.txt grafana/requirements.txt >"$venv/requirements.txt"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement tests/requirements.txt
+    cp tests/requirements.txt "$venv/requirements.txt"
 fi
 
 helm="$TOOLS_DIR/bin/helm"
