@@ -6,6 +6,9 @@ use std::process::{Command, Stdio};
 use crate::binaries::binary;
 use crate::wait::{SHORT, eventually};
 
+/// What the shell says when it takes a line. Whatever is typed earlier is echoed anywhere.
+const PROMPT: &str = "shell>";
+
 /// A terminal. It is gone when this is dropped, with what runs in it.
 pub struct Screen {
     /// No [`crate::Folder`]: there is nothing in it to keep, and a socket can't be copied.
@@ -18,21 +21,32 @@ impl Screen {
         let screen = Self { folder: tempfile::tempdir().expect("a temporary folder") };
         let size = [width.to_string(), height.to_string()];
         let folder = screen.folder.path().display().to_string();
-        screen.tmux(&["new-session", "-d", "-x", &size[0], "-y", &size[1], "-c", &folder, "/bin/sh"]);
+        let prompt = format!("PS1={PROMPT} ");
+        let shell = ["env", &prompt, "/bin/sh"];
+        screen.tmux(&[&["new-session", "-d", "-x", &size[0], "-y", &size[1], "-c", &folder], &shell[..]].concat());
         screen
+    }
+
+    /// Gives the shell a line, once it takes one.
+    pub async fn line(&self, line: &str) {
+        let empty = |text: &str| text.trim_end().ends_with(PROMPT);
+        self.shows("the shell's prompt", empty).await;
+        self.keys(&["-l", line]);
+        // So that this prompt is not taken for the next one.
+        self.shows("what was typed", |text| !empty(text)).await;
+        self.keys(&["Enter"]);
     }
 
     /// Starts `blockchat` with these words. When it has ended, the shell says `exit CODE`. Returns where its process id
     /// will be.
-    pub fn blockchat(&self, settings: &str, words: &[&str]) -> PathBuf {
+    pub async fn blockchat(&self, settings: &str, words: &[&str]) -> PathBuf {
         let program = binary("blockchat").display().to_string();
         let line = words.iter().fold(program, |line, word| format!("{line} '{word}'"));
         let pid = self.folder.path().join("pid");
         // Of our environment it sees nothing; a terminal's name it needs.
         let line =
             format!("env -i TERM=\"$TERM\" {settings} sh -c 'echo $$ >pid; exec \"$@\"' sh {line}; echo \"exit $?\"");
-        self.keys(&["-l", &line]);
-        self.keys(&["Enter"]);
+        self.line(&line).await;
         pid
     }
 

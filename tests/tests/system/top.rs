@@ -42,8 +42,7 @@ async fn assert_given_back(screen: &Screen, code: i32) {
     assert!(text.contains("from before") && !text.contains("nodes answer"), "{text}");
     assert!(!screen.is_alternate() && screen.has_cursor(), "{text}");
     // What is typed is seen again, and an Enter is one.
-    screen.keys(&["-l", "echo typed; echo done"]);
-    screen.keys(&["Enter"]);
+    screen.line("echo typed; echo done").await;
     screen.shows("an echo", |text| text.contains("echo typed; echo done\ntyped\ndone\n")).await;
 }
 
@@ -51,10 +50,9 @@ async fn assert_given_back(screen: &Screen, code: i32) {
 async fn top_draws_a_network_and_gives_the_terminal_back() {
     let mut cluster = Network::of(4).start().await;
     let screen = Screen::open(100, 32);
-    screen.keys(&["-l", "echo from before"]);
-    screen.keys(&["Enter"]);
+    screen.line("echo from before").await;
     screen.shows("an echo", |text| text.contains("\nfrom before\n")).await;
-    screen.blockchat("", &["top", "--nodes", &urls(&cluster), "--interval", "0.3"]);
+    screen.blockchat("", &["top", "--nodes", &urls(&cluster), "--interval", "0.3"]).await;
     screen.shows("one chain", |text| text.contains("one chain") && text.contains("4 of 4 nodes answer")).await;
     assert!(screen.is_alternate() && !screen.has_cursor());
 
@@ -107,9 +105,8 @@ async fn the_terminal_is_given_back_after_escape_control_c_and_a_signal() {
     let cluster = Network::of(4).start().await;
     for end in ["Escape", "C-c", "SIGTERM"] {
         let screen = Screen::open(80, 24);
-        screen.keys(&["-l", "echo from before"]);
-        screen.keys(&["Enter"]);
-        let pid = screen.blockchat("NO_COLOR=1", &["--node", &cluster.nodes[0].api_url(), "top"]);
+        screen.line("echo from before").await;
+        let pid = screen.blockchat("NO_COLOR=1", &["--node", &cluster.nodes[0].api_url(), "top"]).await;
         screen.shows("the node", |text| text.contains("1 of 1 nodes answer") && text.contains("last blocks")).await;
         if end == "SIGTERM" {
             self::end(&pid, Signal::TERM);
@@ -124,7 +121,7 @@ async fn the_terminal_is_given_back_after_escape_control_c_and_a_signal() {
 async fn the_prompt_goes_on_after_top() {
     let cluster = Network::of(4).start().await;
     let screen = Screen::open(90, 30);
-    let pid = screen.blockchat("", &["--node", &cluster.nodes[0].api_url()]);
+    let pid = screen.blockchat("", &["--node", &cluster.nodes[0].api_url()]).await;
     let ready = |text: &str| text.trim_end().ends_with("blockchat>");
     for round in 0..2 {
         screen.shows("the prompt", ready).await;
