@@ -118,6 +118,23 @@ async fn the_terminal_is_given_back_after_escape_control_c_and_a_signal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn top_ends_with_its_terminal() {
+    let cluster = Network::of(4).start().await;
+    let screen = Screen::open(80, 24);
+    let pid = screen.blockchat("", &["--node", &cluster.nodes[0].api_url(), "top"]).await;
+    screen.shows("the node", |text| text.contains("1 of 1 nodes answer")).await;
+    let pid = std::fs::read_to_string(pid).expect("a process id");
+    let process = Path::new("/proc").join(pid.trim());
+    assert!(process.exists());
+    // The window is closed: a hang-up, and nothing to read or draw on any more.
+    drop(screen);
+    eventually("the process to be gone", SHORT, async || {
+        if process.exists() { Err(process.display().to_string()) } else { Ok(()) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_prompt_goes_on_after_top() {
     let cluster = Network::of(4).start().await;
     let screen = Screen::open(90, 30);

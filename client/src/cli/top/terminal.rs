@@ -14,7 +14,7 @@ use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, d
 use std::io::{self, Stdout};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -221,7 +221,13 @@ impl Drop for Keys {
         self.done.store(true, Relaxed);
         self.events.close();
         // So that it does not take a key that is meant for whoever comes next, as the prompt.
-        if let Some(thread) = self.thread.take() {
+        // It ends within a look, but for a terminal that is gone: there the library reads on for ever.
+        let (began, patience) = (Instant::now(), 5 * LOOK);
+        let Some(thread) = self.thread.take() else { return };
+        while !thread.is_finished() && began.elapsed() < patience {
+            std::thread::sleep(LOOK / 20);
+        }
+        if thread.is_finished() {
             let _ = thread.join();
         }
     }
