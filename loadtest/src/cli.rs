@@ -3,6 +3,7 @@
 mod check;
 mod cost;
 mod fire;
+mod local;
 mod rate;
 mod reports;
 mod reproduce;

@@ -382,10 +382,13 @@ async fn a_running_network_is_measured_as_a_cell_of_the_experiment() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_network_has_to_be_named_in_full() {
     let fake = Fake::start(Setup::default()).await;
-    let finished = program(&["reproduce", "--at", &fake.urls[1]]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("report");
+    let finished = program(&["reproduce", "--at", &fake.urls[1], "--output", output.to_str().unwrap()]).await;
     let said = String::from_utf8_lossy(&finished.stderr).into_owned();
     assert_eq!(finished.status.code(), Some(64), "{said}");
     assert!(said.contains("missing: 0, 2"), "{said}");
+    assert!(!output.exists(), "nothing was measured, nothing is reported");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::reproduce::node_binary;
-use super::{positive, setting};
+use super::local::LocalNodes;
+use super::positive;
+use crate::cluster::{ClusterSpec, START_BOUND};
 use crate::cost::{self, Variant, table::Cost};
 use crate::environment::Environment;
 use crate::error::{LoadError, io_error};
@@ -36,15 +37,8 @@ pub struct CostArgs {
     /// Transactions in a request.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=10_000), value_name = "NUMBER")]
     pub batch: u16,
-    /// The node's program [default: blockchat-node beside this one].
-    #[arg(long, value_name = "PATH")]
-    pub node_binary: Option<PathBuf>,
-    /// A further setting of every node, without `BLOCKCHAT_`; may be repeated.
-    #[arg(long = "node-setting", value_name = "NAME=VALUE", value_parser = setting)]
-    pub node_settings: Vec<(String, String)>,
-    /// Where nodes keep their data while they run [default: the system's directory for temporary files].
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub local: LocalNodes,
     /// Where `cost.json` and `cost.md` go.
     #[arg(long, value_name = "DIR", default_value = "results/cost")]
     pub output: PathBuf,
@@ -60,10 +54,16 @@ fn variants(asked: Vec<Variant>) -> Vec<Variant> {
 /// Measures, prints the table and writes it.
 pub async fn cost(arguments: CostArgs, progress: &Progress) -> Result<(), LoadError> {
     let plan = cost::Plan {
-        binary: node_binary(arguments.node_binary)?,
-        folder: arguments.data_dir,
-        nodes: arguments.nodes,
-        capacity: arguments.capacity,
+        cluster: ClusterSpec {
+            binary: arguments.local.binary()?,
+            folder: arguments.local.data_dir,
+            nodes: arguments.nodes,
+            capacity: arguments.capacity,
+            endowment: None,
+            settings: arguments.local.node_settings.into_iter().collect(),
+            start_bound: START_BOUND,
+            keep: false,
+        },
         variants: variants(arguments.variants),
         rounds: arguments.rounds,
         load: SignedLoad {
@@ -73,11 +73,11 @@ pub async fn cost(arguments: CostArgs, progress: &Progress) -> Result<(), LoadEr
             batch: usize::from(arguments.batch),
             wallets_per_node: 2,
         },
-        settings: arguments.node_settings.into_iter().collect(),
     };
     let folder = arguments.output;
     std::fs::create_dir_all(&folder).map_err(io_error(&folder))?;
-    let environment = Environment::detect().with_data_in(&plan.folder.clone().unwrap_or_else(std::env::temp_dir));
+    let environment =
+        Environment::detect().with_data_in(&plan.cluster.folder.clone().unwrap_or_else(std::env::temp_dir));
     let samples = cost::run(&plan, progress).await?;
     let cost = Cost::of(&plan, &environment, &samples);
     let json = serde_json::to_string_pretty(&cost).map_err(|error| LoadError::Report(error.to_string()))?;

@@ -7,11 +7,11 @@ use std::time::Duration;
 use blockchat_client::Options;
 use clap::{Args, ValueEnum};
 
+use super::local::LocalNodes;
+use super::positive;
 use super::reports::ReportArgs;
 use super::targets::{ANSWER_BOUND, GONE_AFTER_SECONDS, connect, policy, read_token};
-use super::{positive, setting};
-use crate::environment::Environment;
-use crate::error::{LoadError, io_error};
+use crate::error::LoadError;
 use crate::fire::WhenBroke;
 use crate::progress::Progress;
 use crate::rate::Offer;
@@ -105,15 +105,8 @@ pub struct ReproduceArgs {
     /// Transaction files instead of the built-in ones: DIR/NODES/transN.txt or DIR/transN.txt.
     #[arg(long, value_name = "DIR")]
     pub input: Option<PathBuf>,
-    /// The node's program [default: blockchat-node beside this one].
-    #[arg(long, value_name = "PATH")]
-    pub node_binary: Option<PathBuf>,
-    /// A further setting of every node, without `BLOCKCHAT_`; may be repeated.
-    #[arg(long = "node-setting", value_name = "NAME=VALUE", value_parser = setting)]
-    pub node_settings: Vec<(String, String)>,
-    /// Where nodes keep their data while they run [default: the system's directory for temporary files].
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub local: LocalNodes,
     /// Leave the nodes' data and logs behind.
     #[arg(long)]
     pub keep: bool,
@@ -136,8 +129,7 @@ pub async fn reproduce_all(mut arguments: ReproduceArgs, progress: &Progress) ->
     let network =
         connect(&arguments.at, &options, Duration::from_secs(arguments.wait.unwrap_or_default()), progress).await?;
     let plan = reproduce_plan(arguments)?;
-    let reporter = report.reporter("reproduce", Environment::detect())?;
-    reproduce::reproduce_at(&plan, &network, reporter, progress).await
+    reproduce::reproduce_at(&plan, &network, |environment| report.reporter("reproduce", environment), progress).await
 }
 
 /// What the arguments ask for.
@@ -168,8 +160,8 @@ pub fn reproduce_plan(arguments: ReproduceArgs) -> Result<reproduce::Plan, LoadE
         Purse::Both => vec![Money::Assignment, Money::Funded],
     };
     Ok(reproduce::Plan {
-        binary: if elsewhere { PathBuf::new() } else { node_binary(arguments.node_binary)? },
-        folder: arguments.data_dir,
+        binary: if elsewhere { PathBuf::new() } else { arguments.local.binary()? },
+        folder: arguments.local.data_dir,
         keep: arguments.keep,
         experiments,
         nodes,
@@ -177,7 +169,7 @@ pub fn reproduce_plan(arguments: ReproduceArgs) -> Result<reproduce::Plan, LoadE
         money,
         runs: arguments.runs,
         input: arguments.input,
-        settings: arguments.node_settings.into_iter().collect(),
+        settings: arguments.local.node_settings.into_iter().collect(),
         policy: policy(arguments.when_broke, arguments.patience, arguments.gone_after),
         signed: SignedLoad {
             rates: vec![arguments.saturation_from],
@@ -188,16 +180,4 @@ pub fn reproduce_plan(arguments: ReproduceArgs) -> Result<reproduce::Plan, LoadE
         },
         offer: Offer { per_second: arguments.rate, length: Duration::from_secs_f64(arguments.seconds) },
     })
-}
-
-/// The node's program: as given, or beside this one.
-pub fn node_binary(given: Option<PathBuf>) -> Result<PathBuf, LoadError> {
-    let path = match given {
-        Some(path) => path,
-        None => std::env::current_exe().map_err(io_error("this program"))?.with_file_name("blockchat-node"),
-    };
-    if path.is_file() {
-        return Ok(path);
-    }
-    Err(LoadError::Usage(format!("{} is no program; name the node's with --node-binary", path.display())))
 }

@@ -18,6 +18,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
+/// How long nodes may take until all are ready and have their grants, if nobody says otherwise.
+pub const START_BOUND: Duration = Duration::from_mins(1);
 /// How often nodes that come up are asked.
 const POLL: Duration = Duration::from_millis(10);
 /// How long a node may take to end after SIGTERM.

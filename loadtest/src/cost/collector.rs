@@ -19,9 +19,9 @@ const SCRAPE_EVERY: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub struct Collector {
     address: SocketAddr,
-    /// Connections wait here for ever.
-    dead: TcpListener,
     dead_address: SocketAddr,
+    /// Connections wait here for ever.
+    _dead: TcpListener,
     server: JoinHandle<()>,
 }
 
@@ -41,7 +41,7 @@ impl Collector {
         let server = tokio::spawn(async move {
             let _ = axum::serve(listener, router).await;
         });
-        Ok(Self { address, dead, dead_address, server })
+        Ok(Self { address, dead_address, _dead: dead, server })
     }
 
     /// Where traces are taken.
@@ -51,7 +51,6 @@ impl Collector {
 
     /// Where connections are taken and nothing ever is answered.
     pub fn dead_url(&self) -> String {
-        debug_assert!(self.dead.local_addr().is_ok());
         format!("http://{}", self.dead_address)
     }
 }
@@ -74,23 +73,29 @@ pub struct Spans {
 /// Reads every node's metrics again and again, as a Prometheus does.
 #[derive(Debug)]
 pub struct Scraper {
+    http: reqwest::Client,
     nodes: Vec<SocketAddr>,
     task: JoinHandle<()>,
 }
 
 impl Scraper {
     /// Begins.
-    pub fn start(nodes: Vec<SocketAddr>) -> Self {
-        let targets = nodes.clone();
+    ///
+    /// # Errors
+    /// There is no HTTP client to be had.
+    pub fn start(nodes: Vec<SocketAddr>) -> Result<Self, LoadError> {
+        let http = reqwest::Client::builder().no_proxy().timeout(SCRAPE_EVERY).build();
+        let http = http.map_err(|error| LoadError::Failed(error.to_string()))?;
+        let (client, targets) = (http.clone(), nodes.clone());
         let task = tokio::spawn(async move {
             loop {
                 for node in &targets {
-                    let _ = scrape(*node).await;
+                    let _ = scrape(&client, *node).await;
                 }
                 tokio::time::sleep(SCRAPE_EVERY).await;
             }
         });
-        Self { nodes, task }
+        Ok(Self { http, nodes, task })
     }
 
     /// Ends, with the last word about spans.
@@ -98,7 +103,7 @@ impl Scraper {
         self.task.abort();
         let mut spans = Spans::default();
         for node in &self.nodes {
-            let text = scrape(*node).await.unwrap_or_default();
+            let text = scrape(&self.http, *node).await.unwrap_or_default();
             spans.exported += sample(&text, "blockchat_spans_exported_total");
             spans.dropped += sample(&text, "blockchat_spans_dropped_total");
         }
@@ -106,8 +111,7 @@ impl Scraper {
     }
 }
 
-async fn scrape(node: SocketAddr) -> Option<String> {
-    let http = reqwest::Client::builder().no_proxy().timeout(SCRAPE_EVERY).build().ok()?;
+async fn scrape(http: &reqwest::Client, node: SocketAddr) -> Option<String> {
     http.get(format!("http://{node}/metrics")).send().await.ok()?.text().await.ok()
 }
 

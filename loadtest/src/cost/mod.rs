@@ -7,45 +7,30 @@
 pub mod collector;
 pub mod table;
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use blockchat_ledger::Amount;
 use serde::Serialize;
 
 use crate::cluster::{Cluster, ClusterSpec};
 use crate::error::LoadError;
-use crate::network::StakePlan;
+use crate::network::describe;
 use crate::progress::Progress;
+use crate::reproduce::{conclude_signed, usual_stake};
 use crate::signed::{self, SignedLoad};
 use crate::stats::count_f64;
 use collector::{Collector, Scraper};
 
-/// How long nodes may take until all are ready and have their grants.
-const START_BOUND: Duration = Duration::from_mins(1);
-/// The stake of every member, BCC.
-const STAKE_BCC: u64 = 10;
-
 /// What to measure.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The node's program.
-    pub binary: PathBuf,
-    /// Where the nodes keep their data while they run.
-    pub folder: Option<PathBuf>,
-    /// Number of members.
-    pub nodes: u16,
-    /// Most transactions in a block.
-    pub capacity: u32,
+    /// The nodes, but for how they observe.
+    pub cluster: ClusterSpec,
     /// How nodes observe, the baseline first.
     pub variants: Vec<Variant>,
     /// How often every variant runs.
     pub rounds: u32,
     /// What each run offers.
     pub load: SignedLoad,
-    /// Further settings of every node.
-    pub settings: BTreeMap<String, String>,
 }
 
 /// How nodes observe themselves.
@@ -133,24 +118,13 @@ async fn one(
     collector: &Collector,
     progress: &Progress,
 ) -> Result<Sample, LoadError> {
-    let mut settings = plan.settings.clone();
-    settings.extend(variant.settings(collector).into_iter().map(|(name, value)| (name.to_owned(), value)));
-    let spec = ClusterSpec {
-        binary: plan.binary.clone(),
-        folder: plan.folder.clone(),
-        nodes: plan.nodes,
-        capacity: plan.capacity,
-        endowment: None,
-        settings,
-        start_bound: START_BOUND,
-        keep: false,
-    };
+    let mut spec = plan.cluster.clone();
+    spec.settings.extend(variant.settings(collector).into_iter().map(|(name, value)| (name.to_owned(), value)));
     let since = Instant::now();
     let mut cluster = Cluster::start(&spec)?;
     let (network, _) = cluster.ready(since, spec.start_bound).await?;
-    let stakes = StakePlan::equal(Amount::from_bcc(STAKE_BCC).unwrap_or_default());
-    network.set_stakes(&stakes.resolve(0..plan.nodes)).await?;
-    let scraper = (variant != Variant::Nothing).then(|| Scraper::start(cluster.admin_addresses()));
+    network.set_stakes(&usual_stake().resolve(0..spec.nodes)).await?;
+    let scraper = if variant == Variant::Nothing { None } else { Some(Scraper::start(cluster.admin_addresses())?) };
     let before = cluster.cpu_time();
     let result = signed::run(&network, &plan.load, progress).await?;
     let spent = cluster.cpu_time().saturating_sub(before);
@@ -158,19 +132,25 @@ async fn one(
         Some(scraper) => scraper.stop().await,
         None => collector::Spans::default(),
     };
-    let steps = &result.saturation.steps;
-    let undecided: u64 = steps.iter().map(|step| step.undecided).sum();
-    let committed: u64 = steps.iter().map(|step| step.committed).sum();
-    if undecided > 0 || committed == 0 || !result.gone.is_empty() {
-        let text = format!("{variant:?}: {committed} transactions were committed, {undecided} accepted and not");
-        return Err(LoadError::Failed(text));
-    }
+    let run = conclude_signed(&network, result).await?;
     cluster.stop().await?;
+    let saturation = run.saturation.unwrap_or_default();
+    let committed: u64 = saturation.steps.iter().map(|step| step.committed).sum();
+    let mut problems = run.problems;
+    if !run.failed_nodes.is_empty() {
+        problems.push(describe(&run.failed_nodes));
+    }
+    if committed == 0 {
+        problems.push("nothing was committed".to_owned());
+    }
+    if !problems.is_empty() {
+        return Err(LoadError::Failed(format!("{variant:?}: {}", problems.join("; "))));
+    }
     let each = |count: f64| count / count_f64(committed);
     Ok(Sample {
         variant,
         round,
-        committed_per_second: result.saturation.most_committed_per_second,
+        committed_per_second: saturation.most_committed_per_second,
         cpu_microseconds: each(spent.as_secs_f64() * 1e6),
         spans_exported: each(spans.exported),
         spans_dropped: each(spans.dropped),

@@ -88,8 +88,8 @@ impl<'a> Cost<'a> {
     pub fn of(plan: &Plan, environment: &'a Environment, samples: &'a [Sample]) -> Self {
         Self {
             environment,
-            nodes: plan.nodes,
-            capacity: plan.capacity,
+            nodes: plan.cluster.nodes,
+            capacity: plan.cluster.capacity,
             offered_per_second: plan.load.rates.first().copied().unwrap_or_default(),
             seconds: plan.load.length.as_secs_f64(),
             batch: plan.load.batch,

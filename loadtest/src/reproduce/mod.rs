@@ -5,7 +5,7 @@ mod files;
 mod matrix;
 mod open;
 
-use crate::cluster::{Cluster, ClusterSpec};
+use crate::cluster::{Cluster, ClusterSpec, START_BOUND};
 use crate::environment::Environment;
 use crate::error::LoadError;
 use crate::fire::Policy;
@@ -18,10 +18,8 @@ use crate::signed::SignedLoad;
 use blockchat_ledger::Amount;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// How long nodes may take until all are ready and have their grants.
-const START_BOUND: Duration = Duration::from_mins(1);
 /// BCC for each node as the assignment has it.
 const ASSIGNMENT_BCC: u64 = 1_000;
 /// BCC for each node when a run measures the protocol and not the purse: forty times what a file costs.
@@ -158,7 +156,7 @@ fn cell_name(cell: &Cell) -> String {
 pub async fn reproduce_at(
     plan: &Plan,
     network: &Network,
-    mut reporter: Reporter,
+    report: impl FnOnce(Environment) -> Result<Reporter, LoadError>,
     progress: &Progress,
 ) -> Result<Reporter, LoadError> {
     let parameters = &network.parameters;
@@ -179,6 +177,7 @@ pub async fn reproduce_at(
     };
     let cells: Vec<Cell> = plan.experiments.iter().map(cell).collect();
     let files = files::read(plan.input.as_deref(), &cells)?;
+    let mut reporter = report(Environment::detect())?;
     for cell in cells {
         let mut runs = Vec::new();
         for run in 0..plan.runs {
@@ -308,7 +307,7 @@ pub async fn conclude_signed(network: &Network, result: crate::signed::SignedRun
 }
 
 /// The stake that members have who have no other.
-fn usual_stake() -> StakePlan {
+pub fn usual_stake() -> StakePlan {
     StakePlan::equal(Amount::from_bcc(STAKE_BCC).unwrap_or_default())
 }
 
