@@ -109,7 +109,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), AppE
         None => Traces::default(),
     };
     init_logging(&log_filter(&config.log), config.log_format, &place, &traces)?;
-    let result = observed(config, metrics, place, traces.clone(), shutdown).await;
+    let watched = Watched { metrics, place, traces: traces.clone() };
+    let result = observed(config, watched, shutdown).await;
     blocking(move || traces.stop()).await?;
     result
 }
@@ -121,13 +122,8 @@ fn trace_settings(config: &Config) -> Option<TraceSettings> {
 }
 
 /// The run, with everything in place that watches it.
-async fn observed(
-    config: Config,
-    metrics: Metrics,
-    place: Place,
-    traces: Traces,
-    shutdown: CancellationToken,
-) -> Result<(), AppError> {
+async fn observed(config: Config, watched: Watched, shutdown: CancellationToken) -> Result<(), AppError> {
+    let metrics = &watched.metrics;
     metrics.watch_storage(config.data_dir.clone());
     let tasks = TaskTracker::new();
     let token = config.api_token.as_ref().and_then(|token| ApiToken::new(token.expose()));
@@ -154,7 +150,7 @@ async fn observed(
     tasks.spawn(http::serve_admin(admin, app.clone(), shutdown.child_token()));
 
     let door = StreamDoor::new();
-    let joining = open_joining(&config, &opened, &metrics).await?;
+    let joining = open_joining(&config, &opened, metrics).await?;
     tasks.spawn(peers.serve(joining.router().merge(door.router()), shutdown.child_token()));
     let membership = match establish(&joining, &app, &shutdown).await {
         Err(JoinError::Stopped) => {
@@ -164,7 +160,6 @@ async fn observed(
         joined => joined?,
     };
 
-    let watched = Watched { metrics, place, traces };
     let result = take_part(config, opened, joining, membership, &door, app, watched, &shutdown).await;
     shutdown.cancel();
     drain(&tasks).await;

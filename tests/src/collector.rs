@@ -127,10 +127,10 @@ fn read(span: Wire, process: BTreeMap<String, String>) -> Span {
     all.extend(attributes(&span.attributes));
     Span {
         name: span.name,
-        trace: hex(&span.trace_id),
-        id: hex(&span.span_id),
-        parent: hex(&span.parent_span_id),
-        links: span.links.iter().map(|link| (hex(&link.trace_id), hex(&link.span_id))).collect(),
+        trace: hex::encode(&span.trace_id),
+        id: hex::encode(&span.span_id),
+        parent: hex::encode(&span.parent_span_id),
+        links: span.links.iter().map(|link| (hex::encode(&link.trace_id), hex::encode(&link.span_id))).collect(),
         attributes: all,
         times: (span.start_time_unix_nano, span.end_time_unix_nano),
     }
@@ -147,13 +147,4 @@ fn text(value: Option<&Any>) -> String {
         Some(AnyValue::BoolValue(value)) => value.to_string(),
         other => format!("{other:?}"),
     }
-}
-
-/// Bytes in hexadecimal, lower case.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

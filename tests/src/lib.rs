@@ -30,7 +30,7 @@ pub use binaries::binary;
 pub use chain::{Account, Chain, assert_same_chain};
 pub use cluster::{Cluster, Network};
 pub use coins::{Micros, micros};
-pub use collector::{Collector, Span, hex, members_of};
+pub use collector::{Collector, Span, members_of};
 pub use containers::{Container, Containers, docker, try_docker};
 pub use folder::{Folder, keep};
 pub use http::{Answer, client, send};

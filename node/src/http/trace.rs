@@ -10,6 +10,7 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
+use super::original::CREATE_TRANSACTION;
 use crate::telemetry::TRACE_TARGET;
 
 /// Tells a caller the trace of its request (W3C Trace Context Level 2, section 4).
@@ -21,7 +22,7 @@ const SUBMISSIONS: [&str; 5] = [
     paths::TRANSACTIONS_BATCH,
     paths::WALLET_TRANSACTIONS,
     paths::WALLET_STAKE,
-    "/api/create_transaction",
+    CREATE_TRANSACTION,
 ];
 
 /// The span of a request: below the caller's trace, if it named one. None for requests that submit nothing, and without a

@@ -9,7 +9,7 @@ macro_rules! metrics_struct {
         }
     ) => {
         $(#[$struct_doc])*
-        #[derive(Clone, Debug, Default)]
+        #[derive(Clone, Debug)]
         pub struct $name { $($(#[doc = $help])+ pub $field: $kind),+ }
 
         impl $name {

@@ -26,5 +26,5 @@ pub use metrics::{
     ConsensusMetrics, HttpMetrics, LedgerMetrics, Metrics, PeerMetrics, PoolMetrics, StorageMetrics, TraceMetrics,
     VerifyMetrics,
 };
-pub use place::{Place, Standing};
-pub use trace::{Beside, MAX_LINKS, TRACE_TARGET, TraceSettings, Traces, current as current_trace};
+pub use place::Place;
+pub use trace::{Beside, TRACE_TARGET, TraceSettings, Traces, current as current_trace};

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use blockchat_tests::{Collector, Folder, Network, SHORT, eventually, hex, send};
+use blockchat_tests::{Collector, Folder, Network, SHORT, eventually, send};
 use reqwest::Method;
 use serde_json::json;
 
@@ -32,7 +32,7 @@ impl Canaries {
 
     /// As it is, in hexadecimal, as Rust prints bytes, and in Base64 at any of the three offsets.
     fn bytes(&mut self, what: &str, secret: &[u8]) {
-        let hex = hex(secret);
+        let hex = hex::encode(secret);
         let mut forms = vec![secret.to_vec(), hex.to_uppercase().into_bytes(), hex.into_bytes()];
         let list = secret.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
         forms.push(list.into_bytes());

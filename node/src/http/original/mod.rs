@@ -23,6 +23,9 @@ use super::error::ApiError;
 use super::state::{AppState, Joined, Node};
 use crate::wallet::Order;
 
+/// Submits a transaction of the node's wallet.
+pub const CREATE_TRANSACTION: &str = "/api/create_transaction";
+
 const CREATED: &str = "The transaction was created successfully.";
 const NOT_ENOUGH: &str = "Not enough BCCs.";
 const WRONG_RECEIVER: &str = "Transaction failed. Wrong receiver id.";
@@ -30,7 +33,7 @@ const WRONG_RECEIVER: &str = "Transaction failed. Wrong receiver id.";
 /// The routes.
 pub fn routes() -> Router<AppState> {
     Router::new()
-        .route("/api/create_transaction", post(create_transaction))
+        .route(CREATE_TRANSACTION, post(create_transaction))
         .route("/api/get_balance", get(balance))
         .route("/api/get_stake", get(stake))
         .route("/api/get_id", get(id))

@@ -45,7 +45,7 @@ use envelope::{About, Key};
 /// The target of `tracing` spans that are parts of traces.
 pub const TRACE_TARGET: &str = "blockchat_node::trace";
 /// Transactions that a block's span is linked to.
-pub const MAX_LINKS: usize = 32;
+const MAX_LINKS: usize = 32;
 /// How long the end of the process waits for the collector.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
