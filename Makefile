@@ -48,7 +48,7 @@ unit:
 	cargo test --workspace --exclude blockchat-tests --locked
 
 .PHONY: check
-check: lint unit ## Format, lints, unit and property tests: minutes
+check: lint docs unit ## Format, lints, docs, unit and property tests: minutes
 
 .PHONY: deny
 deny:

@@ -245,7 +245,7 @@ impl Traces {
         }
     }
 
-    /// The traces of those of these transactions that have one, [`MAX_LINKS`] at most.
+    /// The traces of those of these transactions that have one, `MAX_LINKS` at most.
     pub fn of_transactions(&self, wire_hashes: &[Hash]) -> Vec<SpanContext> {
         let Some(inner) = &self.0 else { return Vec::new() };
         let book = inner.book();
