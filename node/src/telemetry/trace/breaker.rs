@@ -1,7 +1,7 @@
 //! Stops the making of spans while the collector takes none: making them is most of what traces cost.
 //!
-//! After a batch that was not taken no spans are made for [`PAUSE`]; then [`PROBE`] are, and what becomes of them decides.
-//! Traces go on elsewhere meanwhile: a node that makes no span passes on the context that it got.
+//! After a batch that was not taken no spans are made and no traces begun for [`PAUSE`]; then [`PROBE`] are, and what
+//! becomes of them decides. Traces of others go on meanwhile: a node that makes no span passes on the context that it got.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};

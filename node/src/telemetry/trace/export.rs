@@ -8,15 +8,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use blockchat_names::Names;
-use opentelemetry::trace::{Link, Span as _, SpanKind, TraceId};
+use opentelemetry::trace::{Link, Span as _, SpanKind, TraceContextExt as _, TraceId};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{SpanExporter as OtlpExporter, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, Sampler, SamplingResult, SdkTracerProvider, ShouldSample, Span, SpanData,
-    SpanExporter, SpanProcessor,
+    BatchConfigBuilder, BatchSpanProcessor, Sampler, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample,
+    Span, SpanData, SpanExporter, SpanProcessor,
 };
 
 use super::TraceSettings;
@@ -76,21 +76,28 @@ pub(super) fn provider(
     Ok(SdkTracerProvider::builder()
         .with_span_processor(queue)
         .with_resource(resource.build())
-        .with_sampler(sampler(settings.ratio))
+        .with_sampler(Beginning::of(settings.ratio, breaker, metrics))
         .build())
 }
 
-/// Which traces begin here: this share of those that nobody else began.
-pub(super) fn sampler(ratio: f64) -> impl ShouldSample {
-    LinkedOrRatio(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(ratio))))
+/// Which traces begin here: those whose caller's does, those that are linked to one (a block with a traced transaction),
+/// and a share of the others, as long as the collector takes spans. What nobody sees would cost every node its part.
+#[derive(Clone, Debug)]
+pub(super) struct Beginning {
+    by_ratio: Sampler,
+    breaker: Arc<Breaker>,
+    metrics: TraceMetrics,
 }
 
-/// A trace begins if its caller's does, in so many of the other cases, and if it is linked to one: a block with a traced
-/// transaction is traced.
-#[derive(Clone, Debug)]
-struct LinkedOrRatio(Sampler);
+impl Beginning {
+    /// A share of 0 to 1.
+    pub(super) fn of(ratio: f64, breaker: &Arc<Breaker>, metrics: &TraceMetrics) -> Self {
+        let by_ratio = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(ratio)));
+        Self { by_ratio, breaker: breaker.clone(), metrics: metrics.clone() }
+    }
+}
 
-impl ShouldSample for LinkedOrRatio {
+impl ShouldSample for Beginning {
     fn should_sample(
         &self,
         parent: Option<&Context>,
@@ -100,8 +107,15 @@ impl ShouldSample for LinkedOrRatio {
         attributes: &[KeyValue],
         links: &[Link],
     ) -> SamplingResult {
-        let inner = if links.iter().any(|link| link.span_context.is_sampled()) { &Sampler::AlwaysOn } else { &self.0 };
-        inner.should_sample(parent, trace, name, kind, attributes, links)
+        let linked = links.iter().any(|link| link.span_context.is_sampled());
+        let inner = if linked { &Sampler::AlwaysOn } else { &self.by_ratio };
+        let mut result = inner.should_sample(parent, trace, name, kind, attributes, links);
+        let begins_here = !linked && !parent.is_some_and(|parent| parent.span().span_context().is_valid());
+        if begins_here && result.decision == SamplingDecision::RecordAndSample && !self.breaker.allows() {
+            self.metrics.spans_dropped_total.inc();
+            result.decision = SamplingDecision::Drop;
+        }
+        result
     }
 }
 

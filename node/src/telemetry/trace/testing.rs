@@ -45,12 +45,13 @@ impl Traces {
     /// Traces whose spans are kept; of those that nobody else began, this share.
     pub(crate) fn collecting(ratio: f64) -> (Self, Collected) {
         let collected = Collected::default();
+        let metrics = Metrics::register(&Registry::new()).unwrap().trace;
+        let breaker = Arc::default();
         let provider = SdkTracerProvider::builder()
             .with_span_processor(SimpleSpanProcessor::new(collected.clone()))
-            .with_sampler(export::sampler(ratio))
+            .with_sampler(export::Beginning::of(ratio, &breaker, &metrics))
             .build();
-        let metrics = Metrics::register(&Registry::new()).unwrap().trace;
-        (Self::of(provider, Arc::default(), metrics), collected)
+        (Self::of(provider, breaker, metrics), collected)
     }
 
     /// The span of a request that has just ended.

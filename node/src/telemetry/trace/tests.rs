@@ -89,6 +89,23 @@ fn a_node_whose_collector_takes_nothing_makes_no_spans_and_passes_contexts_on() 
 }
 
 #[test]
+fn a_node_whose_collector_takes_nothing_begins_no_traces_and_goes_on_with_those_of_callers() {
+    use opentelemetry::trace::{Span as _, TraceContextExt as _, Tracer as _};
+    let (traces, collected) = Traces::collecting(1.0);
+    let (caller, _) = Traces::collecting(1.0);
+    let callers = Context::new().with_remote_span_context(caller.request());
+    let inner = traces.0.as_ref().unwrap();
+    inner.breaker.refused();
+    assert!(!traces.request().is_sampled());
+    assert_eq!(inner.metrics.spans_dropped_total.get(), 1, "the trace that did not begin");
+    let tracer = inner.provider.tracer("test");
+    assert!(tracer.start_with_context("of a caller", &callers).span_context().is_sampled());
+    inner.breaker.pause_ends();
+    assert!(traces.request().is_sampled(), "a probe");
+    assert_eq!(collected.names(), ["of a caller", "http.submit"]);
+}
+
+#[test]
 fn a_block_with_a_traced_transaction_is_traced() {
     let (traces, collected) = Traces::collecting(0.0);
     let (caller, _) = Traces::collecting(1.0);
