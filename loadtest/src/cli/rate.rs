@@ -74,6 +74,7 @@ pub async fn rate(arguments: RateArgs, progress: &Progress) -> Result<Reporter, 
             length: Duration::from_secs_f64(arguments.seconds),
             batch: usize::from(arguments.batch),
             wallets_per_node: arguments.wallets,
+            together: None,
         };
         let result = signed::run(&network, &load, progress).await?;
         let run = reproduce::conclude_signed(&network, result).await?;

@@ -177,6 +177,7 @@ pub fn reproduce_plan(arguments: ReproduceArgs) -> Result<reproduce::Plan, LoadE
             length: Duration::from_secs_f64(arguments.step_seconds),
             batch: usize::from(arguments.batch),
             wallets_per_node: 2,
+            together: None,
         },
         offer: Offer { per_second: arguments.rate, length: Duration::from_secs_f64(arguments.seconds) },
     })

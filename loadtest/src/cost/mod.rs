@@ -1,15 +1,17 @@
-//! What observing costs: the same load on nodes that observe more or less, against nodes that observe nothing.
+//! What observing costs: the same load on nodes that observe, and at the same time on as many that observe nothing.
 //!
-//! Machines drift, so every round runs all variants, each on fresh nodes, in an order that turns from round to round, and
-//! a variant is compared with the baseline of its own round. Throughput says what a user notices; the processor time of
-//! the nodes for a transaction says the same with less noise, since it does not depend on what else the machine does.
+//! A shared machine is now fast and now slow, by a third within a minute, and two runs one after the other differ by more
+//! than what is looked for. Two networks side by side have the same machine at every moment, so what they do
+//! differs by what they are. Nodes that observe nothing against nodes that observe nothing say what is left of the noise.
 
 pub mod collector;
 pub mod table;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
+use tokio::sync::Barrier;
 
 use crate::cluster::{Cluster, ClusterSpec};
 use crate::error::LoadError;
@@ -25,11 +27,11 @@ use collector::{Collector, Scraper};
 pub struct Plan {
     /// The nodes, but for how they observe.
     pub cluster: ClusterSpec,
-    /// How nodes observe, the baseline first.
+    /// How nodes observe.
     pub variants: Vec<Variant>,
     /// How often every variant runs.
     pub rounds: u32,
-    /// What each run offers.
+    /// What each of the two networks is offered.
     pub load: SignedLoad,
 }
 
@@ -37,7 +39,7 @@ pub struct Plan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Variant {
-    /// Nothing is measured: the baseline.
+    /// Nothing is measured: what all are compared with. Its own ratio is 1 but for noise.
     Nothing,
     /// Metrics, scraped.
     Metrics,
@@ -52,7 +54,7 @@ pub enum Variant {
 }
 
 impl Variant {
-    /// All of them, the baseline first.
+    /// All of them.
     pub const ALL: [Self; 6] = [
         Self::Nothing,
         Self::Metrics,
@@ -76,13 +78,22 @@ impl Variant {
     }
 }
 
-/// What a run of a variant measured.
+/// What two networks side by side did.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Sample {
-    /// Which variant.
+    /// How the nodes of one of them observe.
     pub variant: Variant,
     /// In which round, from 0.
     pub round: u32,
+    /// Its figures.
+    pub observing: Figures,
+    /// Those of the other, whose nodes observe nothing.
+    pub nothing: Figures,
+}
+
+/// What one network did.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Figures {
     /// Committed transactions a second.
     pub committed_per_second: f64,
     /// Processor time of all nodes for a committed transaction, microseconds.
@@ -93,11 +104,15 @@ pub struct Sample {
     pub spans_dropped: f64,
 }
 
-/// Runs all rounds.
+/// Runs all rounds. `after_round` is given all samples so far: an hour's rounds are worth keeping if the last one fails.
 ///
 /// # Errors
-/// Nodes do not start, or do not commit what they accepted.
-pub async fn run(plan: &Plan, progress: &Progress) -> Result<Vec<Sample>, LoadError> {
+/// Nodes do not start, or do not commit what they accepted; or `after_round` failed.
+pub async fn run(
+    plan: &Plan,
+    after_round: impl Fn(&[Sample]) -> Result<(), LoadError>,
+    progress: &Progress,
+) -> Result<Vec<Sample>, LoadError> {
     let collector = Collector::start().await?;
     let mut samples = Vec::new();
     for round in 0..plan.rounds {
@@ -105,8 +120,20 @@ pub async fn run(plan: &Plan, progress: &Progress) -> Result<Vec<Sample>, LoadEr
         order.rotate_left(round as usize % plan.variants.len().max(1));
         for variant in order {
             progress.begin(&format!("round {}/{}: {variant:?}", round + 1, plan.rounds), 0);
-            samples.push(one(plan, variant, round, &collector, progress).await?);
+            let together = Arc::new(Barrier::new(2));
+            let observing = one(plan, variant, &collector, together.clone(), progress.clone());
+            // The other's progress is the same, and is not shown.
+            let nothing = one(plan, Variant::Nothing, &collector, together, Progress::default());
+            // Which one starts first must not matter: they take turns.
+            let (observing, nothing) = if round % 2 == 0 {
+                tokio::try_join!(observing, nothing)?
+            } else {
+                let (nothing, observing) = tokio::try_join!(nothing, observing)?;
+                (observing, nothing)
+            };
+            samples.push(Sample { variant, round, observing, nothing });
         }
+        after_round(&samples)?;
     }
     Ok(samples)
 }
@@ -114,10 +141,10 @@ pub async fn run(plan: &Plan, progress: &Progress) -> Result<Vec<Sample>, LoadEr
 async fn one(
     plan: &Plan,
     variant: Variant,
-    round: u32,
     collector: &Collector,
-    progress: &Progress,
-) -> Result<Sample, LoadError> {
+    together: Arc<Barrier>,
+    progress: Progress,
+) -> Result<Figures, LoadError> {
     let mut spec = plan.cluster.clone();
     spec.settings.extend(variant.settings(collector).into_iter().map(|(name, value)| (name.to_owned(), value)));
     let since = Instant::now();
@@ -125,8 +152,9 @@ async fn one(
     let (network, _) = cluster.ready(since, spec.start_bound).await?;
     network.set_stakes(&usual_stake().resolve(0..spec.nodes)).await?;
     let scraper = if variant == Variant::Nothing { None } else { Some(Scraper::start(cluster.admin_addresses())?) };
+    let load = SignedLoad { together: Some(together), ..plan.load.clone() };
     let before = cluster.cpu_time();
-    let result = signed::run(&network, &plan.load, progress).await?;
+    let result = signed::run(&network, &load, &progress).await?;
     let spent = cluster.cpu_time().saturating_sub(before);
     let spans = match scraper {
         Some(scraper) => scraper.stop().await,
@@ -147,9 +175,7 @@ async fn one(
         return Err(LoadError::Failed(format!("{variant:?}: {}", problems.join("; "))));
     }
     let each = |count: f64| count / count_f64(committed);
-    Ok(Sample {
-        variant,
-        round,
+    Ok(Figures {
         committed_per_second: saturation.most_committed_per_second,
         cpu_microseconds: each(spent.as_secs_f64() * 1e6),
         spans_exported: each(spans.exported),

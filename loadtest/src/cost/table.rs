@@ -1,15 +1,13 @@
 //! What the rounds say together.
 
-use std::collections::BTreeMap;
-
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
-use super::{Plan, Sample, Variant};
+use super::{Figures, Plan, Sample, Variant};
 use crate::environment::Environment;
 use crate::stats::{count_f64, median};
 
-/// The ratios of one variant, round by round, to the baseline of the same round.
+/// The ratios of the rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Ratio {
     /// The middle one.
@@ -46,18 +44,14 @@ fn skipped(count: usize) -> usize {
 pub struct Row {
     /// Which.
     pub variant: Variant,
-    /// Committed transactions a second, the median.
-    pub committed_per_second: f64,
-    /// The same against the baseline: below 1 is slower.
+    /// The medians of the nodes that observe.
+    pub observing: Figures,
+    /// The medians of those beside them that do not.
+    pub nothing: Figures,
+    /// Committed transactions a second, those against these: below 1 is slower.
     pub throughput: Ratio,
-    /// Processor time of all nodes for a committed transaction, the median, microseconds.
-    pub cpu_microseconds: f64,
-    /// The same against the baseline: above 1 is more.
+    /// Processor time for a committed transaction, those against these: above 1 is more.
     pub cpu: Ratio,
-    /// Spans sent for a committed transaction, the median.
-    pub spans_exported: f64,
-    /// Spans dropped for a committed transaction, the median.
-    pub spans_dropped: f64,
 }
 
 /// Everything, for `cost.json`.
@@ -75,7 +69,7 @@ pub struct Cost<'a> {
     pub seconds: f64,
     /// Transactions in a request.
     pub batch: usize,
-    /// How often every variant ran.
+    /// How often every variant ran; fewer than asked for if the run was cut short.
     pub rounds: u32,
     /// What the rounds say together.
     pub rows: Vec<Row>,
@@ -93,7 +87,7 @@ impl<'a> Cost<'a> {
             offered_per_second: plan.load.rates.first().copied().unwrap_or_default(),
             seconds: plan.load.length.as_secs_f64(),
             batch: plan.load.batch,
-            rounds: plan.rounds,
+            rounds: samples.last().map_or(0, |sample| sample.round + 1),
             rows: rows(&plan.variants, samples),
             samples,
         }
@@ -105,29 +99,34 @@ impl<'a> Cost<'a> {
         table.load_preset(presets::ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
         table.set_header([
             "nodes observe",
-            "committed tx/s",
-            "throughput, ratio",
-            "CPU per tx, µs",
-            "CPU, ratio",
+            "throughput",
+            "CPU per tx",
+            "tx/s",
+            "without",
+            "CPU µs per tx",
+            "without",
             "spans per tx: sent",
             "dropped",
         ]);
         let ratio = |Ratio { median, interval: (low, high) }| format!("{median:.3} ({low:.3} to {high:.3})");
-        for row in &self.rows {
+        for Row { variant, observing, nothing, throughput, cpu } in &self.rows {
             table.add_row([
-                name(row.variant).to_owned(),
-                format!("{:.0}", row.committed_per_second),
-                ratio(row.throughput),
-                format!("{:.0}", row.cpu_microseconds),
-                ratio(row.cpu),
-                format!("{:.2}", row.spans_exported),
-                format!("{:.2}", row.spans_dropped),
+                name(*variant).to_owned(),
+                ratio(*throughput),
+                ratio(*cpu),
+                format!("{:.0}", observing.committed_per_second),
+                format!("{:.0}", nothing.committed_per_second),
+                format!("{:.0}", observing.cpu_microseconds),
+                format!("{:.0}", nothing.cpu_microseconds),
+                format!("{:.2}", observing.spans_exported),
+                format!("{:.2}", observing.spans_dropped),
             ]);
         }
         let Self { nodes, capacity, rounds, offered_per_second, seconds, batch, .. } = self;
         format!(
-            "{nodes} nodes, capacity {capacity}, {offered_per_second} tx/s offered for {seconds} s in batches of {batch}; \
-             {rounds} rounds: medians, and ratios to the same round's first line, median (95 % interval of the median)\n\n{table}\n"
+            "{nodes} nodes that observe beside {nodes} that observe nothing, capacity {capacity}; each {nodes} are offered \
+             {offered_per_second} tx/s for {seconds} s in batches of {batch}; {rounds} rounds: medians, and ratios with the \
+             95 % interval of their median\n\n{table}\n"
         )
     }
 }
@@ -143,28 +142,31 @@ fn name(variant: Variant) -> &'static str {
     }
 }
 
-/// A row for each variant, the baseline first.
+/// A row for each variant.
 pub fn rows(variants: &[Variant], samples: &[Sample]) -> Vec<Row> {
-    let baseline: BTreeMap<u32, &Sample> = samples
-        .iter()
-        .filter(|sample| sample.variant == Variant::Nothing)
-        .map(|sample| (sample.round, sample))
-        .collect();
     let row = |variant: Variant| {
         let own: Vec<&Sample> = samples.iter().filter(|sample| sample.variant == variant).collect();
-        let ratios = |figure: fn(&Sample) -> f64| {
-            let each = own.iter().filter_map(|sample| Some(figure(sample) / figure(baseline.get(&sample.round)?)));
+        let middle = |network: fn(&Sample) -> &Figures| {
+            let of = |figure: fn(&Figures) -> f64| {
+                median(&own.iter().map(|sample| figure(network(sample))).collect::<Vec<_>>())
+            };
+            Figures {
+                committed_per_second: of(|figures| figures.committed_per_second),
+                cpu_microseconds: of(|figures| figures.cpu_microseconds),
+                spans_exported: of(|figures| figures.spans_exported),
+                spans_dropped: of(|figures| figures.spans_dropped),
+            }
+        };
+        let ratio = |figure: fn(&Figures) -> f64| {
+            let each = own.iter().map(|sample| figure(&sample.observing) / figure(&sample.nothing));
             Ratio::of(&each.collect::<Vec<_>>())
         };
-        let middle = |figure: fn(&Sample) -> f64| median(&own.iter().map(|sample| figure(sample)).collect::<Vec<_>>());
         Row {
             variant,
-            committed_per_second: middle(|sample| sample.committed_per_second),
-            throughput: ratios(|sample| sample.committed_per_second),
-            cpu_microseconds: middle(|sample| sample.cpu_microseconds),
-            cpu: ratios(|sample| sample.cpu_microseconds),
-            spans_exported: middle(|sample| sample.spans_exported),
-            spans_dropped: middle(|sample| sample.spans_dropped),
+            observing: middle(|sample| &sample.observing),
+            nothing: middle(|sample| &sample.nothing),
+            throughput: ratio(|figures| figures.committed_per_second),
+            cpu: ratio(|figures| figures.cpu_microseconds),
         }
     };
     variants.iter().copied().map(row).collect()
@@ -174,30 +176,29 @@ pub fn rows(variants: &[Variant], samples: &[Sample]) -> Vec<Row> {
 mod tests {
     use super::*;
 
-    fn sample(variant: Variant, round: u32, committed_per_second: f64, cpu_microseconds: f64) -> Sample {
-        Sample { variant, round, committed_per_second, cpu_microseconds, spans_exported: 0.0, spans_dropped: 0.0 }
+    fn figures(committed_per_second: f64, cpu_microseconds: f64) -> Figures {
+        Figures { committed_per_second, cpu_microseconds, spans_exported: 0.0, spans_dropped: 0.0 }
     }
 
     #[test]
-    fn a_variant_is_compared_with_its_own_round() {
+    fn a_network_is_compared_with_the_one_beside_it() {
+        let sample = |variant, round, observing, nothing| Sample { variant, round, observing, nothing };
         // The second round ran on a machine of half the speed.
-        let mut samples = vec![
-            sample(Variant::Nothing, 0, 1_000.0, 100.0),
-            sample(Variant::Metrics, 0, 990.0, 101.0),
-            sample(Variant::Metrics, 1, 490.0, 204.0),
-            sample(Variant::Nothing, 1, 500.0, 200.0),
+        let samples = [
+            sample(Variant::Metrics, 0, figures(990.0, 101.0), figures(1_000.0, 100.0)),
+            sample(Variant::TracesAll, 0, figures(800.0, 125.0), figures(1_000.0, 100.0)),
+            sample(Variant::TracesAll, 1, figures(400.0, 250.0), figures(500.0, 200.0)),
+            sample(Variant::Metrics, 1, figures(490.0, 204.0), figures(500.0, 200.0)),
         ];
-        for variant in &Variant::ALL[2..] {
-            samples.extend([sample(*variant, 0, 900.0, 110.0), sample(*variant, 1, 400.0, 230.0)]);
-        }
-        let rows = rows(&Variant::ALL, &samples);
-        assert_eq!(rows.iter().map(|row| row.variant).collect::<Vec<_>>(), Variant::ALL);
-        assert!((rows[0].throughput.median - 1.0).abs() < 1e-9 && (rows[0].cpu.interval.1 - 1.0).abs() < 1e-9);
-        let metrics = &rows[1];
+        let rows = rows(&[Variant::Metrics, Variant::TracesAll], &samples);
+        let [metrics, traces] = rows.as_slice() else { panic!("{rows:?}") };
+        assert_eq!((metrics.variant, traces.variant), (Variant::Metrics, Variant::TracesAll));
         let (low, high) = metrics.throughput.interval;
         assert!((low - 0.98).abs() < 1e-9 && (high - 0.99).abs() < 1e-9);
         assert!((metrics.cpu.median - 1.015).abs() < 1e-9, "{:?}", metrics.cpu);
-        assert!((metrics.committed_per_second - 740.0).abs() < 1e-9);
+        assert!((metrics.observing.committed_per_second - 740.0).abs() < 1e-9);
+        assert!((metrics.nothing.cpu_microseconds - 150.0).abs() < 1e-9);
+        assert!((traces.throughput.median - 0.8).abs() < 1e-9 && (traces.cpu.median - 1.25).abs() < 1e-9);
     }
 
     #[test]

@@ -28,15 +28,19 @@ pub const REPORT_BEGINS: &str = "-----BEGIN BLOCKCHAT REPORT-----";
 /// The line after it.
 pub const REPORT_ENDS: &str = "-----END BLOCKCHAT REPORT-----";
 
+/// Where a command's results go if nobody says: `results/COMMAND-TIME` below the working directory.
+pub fn default_folder(command: &str, now: jiff::Timestamp) -> PathBuf {
+    PathBuf::from("results").join(format!("{command}-{}", now.strftime("%Y%m%dT%H%M%SZ")))
+}
+
 impl Reporter {
-    /// Makes `directory` if need be; without one, `results/COMMAND-TIME` below the working directory.
+    /// Makes `directory` if need be; without one, [`default_folder`].
     ///
     /// # Errors
     /// The directory cannot be made or written to.
     pub fn create(command: &str, directory: Option<PathBuf>, environment: Environment) -> Result<Self, LoadError> {
         let now = jiff::Timestamp::now();
-        let directory = directory
-            .unwrap_or_else(|| PathBuf::from("results").join(format!("{command}-{}", now.strftime("%Y%m%dT%H%M%SZ"))));
+        let directory = directory.unwrap_or_else(|| default_folder(command, now));
         std::fs::create_dir_all(&directory).map_err(io_error(&directory))?;
         let report = Report {
             schema_version: SCHEMA_VERSION,

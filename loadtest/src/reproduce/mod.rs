@@ -344,6 +344,7 @@ mod tests {
                 length: Duration::from_secs(1),
                 batch: 1,
                 wallets_per_node: 1,
+                together: None,
             },
             offer: Offer { per_second: 100.0, length: Duration::from_secs(1) },
         }

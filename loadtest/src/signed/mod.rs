@@ -19,7 +19,9 @@ use commits::Commits;
 use lane::{Batch, LaneLog, Runner, Waiting};
 use presign::Order;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::Barrier;
 use wallets::Lane;
 
 /// How long after its end a step may still send what is late.
@@ -48,6 +50,8 @@ pub struct SignedLoad {
     pub batch: usize,
     /// Wallets for each node.
     pub wallets_per_node: u16,
+    /// Loads on other networks whose steps begin at the same moment.
+    pub together: Option<Arc<Barrier>>,
 }
 
 /// What the steps did.
@@ -78,7 +82,7 @@ pub async fn run(network: &Network, load: &SignedLoad, progress: &Progress) -> R
             break;
         }
         let offer = Offer { per_second: rate, length: load.length };
-        let rate = one_step(network, &usable, offer, load.batch, progress, &mut result.gone).await?;
+        let rate = one_step(network, &usable, offer, load, progress, &mut result.gone).await?;
         let kept_up = rate.kept_up;
         result.saturation.steps.push(rate);
         if load.saturate && !kept_up {
@@ -105,13 +109,16 @@ async fn one_step(
     network: &Network,
     lanes: &[Lane],
     offer: Offer,
-    batch: usize,
+    load: &SignedLoad,
     progress: &Progress,
     gone: &mut BTreeMap<u16, String>,
 ) -> Result<Rate, LoadError> {
     let name = format!("{:.0} tx/s", offer.per_second);
     progress.label(&format!("{name}: signing {} transactions", offer.planned()));
-    let (plans, signing) = plan(network, lanes, offer, batch).await?;
+    let (plans, signing) = plan(network, lanes, offer, load.batch).await?;
+    if let Some(others) = &load.together {
+        others.wait().await;
+    }
     progress.begin(&name, offer.planned());
     let _figures = LiveFigures::start(lanes.iter().map(|lane| lane.member.client.clone()), progress);
     let start = Instant::now() + Duration::from_millis(50);
@@ -127,7 +134,7 @@ async fn one_step(
             gone.insert(lane.member.id, error.clone());
         }
     }
-    Ok(evaluate(offer, batch, signing, start, &logs, &commits))
+    Ok(evaluate(offer, load.batch, signing, start, &logs, &commits))
 }
 
 /// Looks for commits while `sending` goes on, and after it until all are seen or none comes any more.

@@ -9,7 +9,7 @@ use serde_json::Value;
 fn loadtest(folder: &Path, arguments: &[&str]) -> Program {
     let node = binary("blockchat-node").display().to_string();
     let mut all = arguments.to_vec();
-    if arguments[0] == "reproduce" {
+    if ["reproduce", "cost"].contains(&arguments[0]) {
         all.extend(["--node-binary", &node]);
     }
     Program::start(&binary("blockchat-loadtest"), all, [], &folder.join("output"))
@@ -105,6 +105,41 @@ async fn a_malformed_transaction_file_stops_before_anything_is_sent() {
     assert!(output.contains("trans2.txt:4"), "file and line: {output}");
 
     assert_eq!(cluster.settled().await.height(), before, "something was sent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cost_of_observing_is_measured_on_two_networks_side_by_side() {
+    let _slot = Network::of(4).prepare().await;
+    let folder = Folder::new();
+    let [data, report] = ["data", "report"].map(|name| folder.path().join(name));
+    std::fs::create_dir(&data).expect("a folder");
+    let [data_text, report_text] = [&data, &report].map(|path| path.display().to_string());
+    let load = ["--nodes", "2", "--capacity", "20", "--rounds", "1", "--rate", "60", "--batch", "5", "--seconds", "5"];
+    let variants = ["--variants", "metrics,traces-all,dead-collector-all"];
+    let mut arguments = vec!["cost", "--data-dir", &data_text, "--output", &report_text];
+    arguments.extend(load.iter().chain(&variants));
+    let mut program = loadtest(folder.path(), &arguments);
+    let finished = program.wait(LONG * 3).await;
+    assert_eq!(finished.status.code(), Some(0), "{}", program.tail());
+
+    let text = std::fs::read_to_string(report.join("cost.json")).expect("cost.json");
+    let cost: Value = serde_json::from_str(&text).expect("JSON");
+    let rows = cost["rows"].as_array().expect("rows");
+    assert_eq!(rows.len(), 3, "{text}");
+    for (row, variant) in rows.iter().zip(["metrics", "traces_all", "dead_collector_all"]) {
+        assert_eq!(row["variant"], variant);
+        let positive = |network: &str, figure: &str| row[network][figure].as_f64().expect("a number") > 0.0;
+        assert_eq!(positive("observing", "spans_exported"), variant == "traces_all", "{row}");
+        assert_eq!(positive("observing", "spans_dropped"), variant == "dead_collector_all", "{row}");
+        assert!(!positive("nothing", "spans_exported") && !positive("nothing", "spans_dropped"), "{row}");
+        for network in ["observing", "nothing"] {
+            assert!(positive(network, "committed_per_second") && positive(network, "cpu_microseconds"), "{row}");
+        }
+    }
+    let table = std::fs::read_to_string(report.join("cost.md")).expect("cost.md");
+    assert!(table.contains("metrics, traces of 100 %"), "{table}");
+    assert_eq!(entries(&data), Vec::<String>::new(), "data left behind");
+    assert_eq!(processes_of(&data), Vec::<String>::new(), "processes left behind");
 }
 
 #[tokio::test(flavor = "multi_thread")]
