@@ -288,7 +288,7 @@ pub enum Event {
     },
     /// A proposal was received and judged.
     ProposalReceived {
-        /// Who proposed.
+        /// Who proposed it; who sent it, if it was refused.
         proposer: u16,
         /// The block that was proposed.
         block: Hash,
@@ -348,4 +348,6 @@ pub struct View {
     pub peer_heights: Vec<Option<u64>>,
     /// Members connected, this one not counted.
     pub connected: usize,
+    /// How many blocks it lacks, as more of the connected members say than may lie.
+    pub blocks_behind: u64,
 }

@@ -103,6 +103,7 @@ impl Network {
             pool_limits: PoolLimits::default(),
             peer_heights: vec![Some(1); usize::from(MEMBERS)],
             connected: usize::from(MEMBERS) - 1,
+            blocks_behind: 0,
         }
     }
 }

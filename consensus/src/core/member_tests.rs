@@ -4,16 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blockchat_ledger::{
-    Amount, Descriptor, Member, Parameters, PoolError, PoolLimits, Ring, State, Terms, Transaction, TransactionError,
-    VerifiedTransaction, Wallet, build, founding_id, genesis, lottery,
+    Amount, Descriptor, Hash, Member, Parameters, PoolError, PoolLimits, Ring, State, Terms, Transaction,
+    TransactionError, VerifiedTransaction, Wallet, build, founding_id, genesis, lottery,
 };
 use ed25519_dalek::{Signer as _, SigningKey};
+use malachitebft_core_types::{Round, SignedMessage};
 
 use super::Core;
 use crate::certificate::{Certificate, CommitSignature};
 use crate::config::{CoreConfig, LogStatus, Recovered, Timing};
+use crate::context::{BlockId, ConsensusSignature, Height, MemberId, Proposal};
 use crate::io::{Action, Admitted, Event, Input, Now, Outputs, Submission, SubmitError, TimerId, View};
-use crate::message::{CertifiedBlock, PeerMessage};
+use crate::message::{CertifiedBlock, PeerMessage, ProposalMessage};
 use crate::record::Record;
 use crate::signing::vote_bytes;
 
@@ -200,6 +202,46 @@ fn a_member_that_falls_behind_does_not_refuse_what_its_old_accounts_forbid() {
     }
     let (answers, _) = node.submit(unverified(&[payment]));
     assert_eq!(answers, [Err(SubmitError::CatchingUp)]);
+}
+
+#[test]
+fn what_one_member_claims_makes_no_node_lag() {
+    let mut node = node_of(4, LogStatus::New);
+    for from in [1, 2] {
+        node.greet(from, 0);
+    }
+    let claims = |node: &mut Node, from, height| {
+        node.hear(Input::Peer { from, message: PeerMessage::Status { height } });
+        let view = node.core.view();
+        (view.blocks_behind, view.syncing)
+    };
+    assert_eq!(claims(&mut node, 1, u64::MAX), (0, false), "one of four may lie");
+    assert_eq!(claims(&mut node, 2, 9), (9, true), "two of four do not");
+    node.hear(Input::Disconnected(1));
+    assert_eq!(claims(&mut node, 2, 10), (0, false), "whoever is gone claims nothing");
+}
+
+#[test]
+fn a_refused_proposal_is_laid_at_the_door_of_whoever_sent_it() {
+    let mut node = node_of(4, LogStatus::New);
+    for (round, header, expected) in
+        [(0, true, "not_the_proposer"), (0, false, "other_header"), (9_000, true, "too_far_ahead")]
+    {
+        let header_of = node.core.view().tip;
+        let block = if header { header_of.hash() } else { Hash::ZERO };
+        let (round, pol_round) = (Round::new(round), Round::Nil);
+        let proposal =
+            Proposal { height: Height(1), round, block: BlockId(block), pol_round, proposer: MemberId(65_000) };
+        let proposal = SignedMessage::new(proposal, ConsensusSignature([0; 64]));
+        let message = ProposalMessage { proposal, header: header_of, transactions: Vec::new() };
+        let mut out = Outputs::default();
+        node.core.on_proposal(2, message, &mut out).unwrap();
+        let events = out.actions.iter().filter_map(|action| match action {
+            Action::Event(Event::ProposalReceived { proposer, result, .. }) => Some((*proposer, *result)),
+            _ => None,
+        });
+        assert_eq!(events.collect::<Vec<_>>(), [(2, expected)]);
+    }
 }
 
 #[test]

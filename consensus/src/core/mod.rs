@@ -183,6 +183,7 @@ impl Core {
             pool_limits: self.pool.limits(),
             peer_heights: self.peers.iter().map(|peer| peer.height).collect(),
             connected: self.connected().count(),
+            blocks_behind: self.blocks_behind(),
         }
     }
 

@@ -169,21 +169,30 @@ impl Core {
         (header.timestamp_ms > latest).then(|| Duration::from_millis(header.timestamp_ms.saturating_sub(latest)))
     }
 
-    fn on_proposal(&mut self, from: u16, message: ProposalMessage, out: &mut Outputs) -> Result<(), CoreError> {
+    pub(super) fn on_proposal(
+        &mut self,
+        from: u16,
+        message: ProposalMessage,
+        out: &mut Outputs,
+    ) -> Result<(), CoreError> {
         let proposal = message.proposal.message.clone();
         let proposer = proposal.proposer.0;
         let block = proposal.block.0;
         let judged = |result, out: &mut Outputs| {
             out.actions.push(Action::Event(Event::ProposalReceived { proposer, block, result }));
         };
+        // Until its signature is checked a proposal says nothing about anybody but whoever sent it.
+        let refused = |result, out: &mut Outputs| {
+            out.actions.push(Action::Event(Event::ProposalReceived { proposer: from, block, result }));
+        };
         let round = proposal.round.as_i64();
         let ours = self.engine.round().map_or(-1, i64::from);
         if round > ours + i64::from(MAX_FUTURE_ROUND_LOOKAHEAD) {
-            judged("too_far_ahead", out);
+            refused("too_far_ahead", out);
             return Ok(());
         }
         if let Err(reason) = self.check_proposal(&message) {
-            judged(reason, out);
+            refused(reason, out);
             return Ok(());
         }
         let fresh = proposal.pol_round.is_nil();

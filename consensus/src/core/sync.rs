@@ -99,10 +99,16 @@ impl Core {
 
     /// Whether more members than may lie are more than a block ahead.
     pub(super) fn is_behind(&self) -> bool {
-        let ahead = self.tip.index.saturating_add(1);
-        let members = self.peers.iter().filter(|peer| peer.connected);
-        let count = members.filter(|peer| peer.height.is_some_and(|height| height > ahead)).count();
-        count > fault_tolerance(self.peers.len())
+        self.blocks_behind() > 1
+    }
+
+    /// How far more members than may lie are ahead.
+    pub(super) fn blocks_behind(&self) -> u64 {
+        let connected = self.peers.iter().filter(|peer| peer.connected);
+        let mut heights: Vec<u64> = connected.filter_map(|peer| peer.height).collect();
+        heights.sort_unstable_by(|a, b| b.cmp(a));
+        let believed = heights.get(fault_tolerance(self.peers.len())).copied().unwrap_or(0);
+        believed.saturating_sub(self.tip.index)
     }
 
     /// A member that claims blocks and doesn't send them is not believed until it claims again.

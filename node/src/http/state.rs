@@ -146,12 +146,13 @@ impl Joined {
     /// Why the node should get no requests, if so: behind its peers by more than a block.
     pub fn not_ready(&self) -> Option<String> {
         let view = self.view();
-        let ahead = view.peer_heights.iter().flatten().max().map_or(0, |best| best.saturating_sub(view.height));
-        if !view.caught_up && ahead == 0 {
-            return Some("starting: not enough of the other members have answered".to_owned());
-        }
+        let ahead = view.blocks_behind;
         if view.syncing {
             return Some(format!("syncing, {ahead} blocks behind"));
+        }
+        if !view.caught_up {
+            let reason = "not enough of the other members have answered, or it lacks blocks that they have";
+            return Some(format!("starting: {reason}"));
         }
         (ahead > 1).then(|| format!("{ahead} blocks behind its peers"))
     }

@@ -3,8 +3,9 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::Response;
 use blockchat_api::paths;
+use opentelemetry::Context;
 use opentelemetry::propagation::TextMapPropagator as _;
-use opentelemetry::trace::TraceContextExt as _;
+use opentelemetry::trace::{SpanContext, TraceContextExt as _, TraceState};
 use opentelemetry_http::HeaderExtractor;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::Span;
@@ -42,9 +43,13 @@ pub fn submission(route: &str, method: &Method, headers: &HeaderMap) -> Span {
     );
     if !span.is_disabled() {
         let caller = TraceContextPropagator::new().extract(&HeaderExtractor(headers));
-        if caller.span().span_context().is_valid() {
+        let caller = caller.span().span_context().clone();
+        if caller.is_valid() {
+            // Without its trace state: up to 16 KB that every span would carry, and that nothing here reads.
+            let (trace, parent, flags) = (caller.trace_id(), caller.span_id(), caller.trace_flags());
+            let caller = SpanContext::new(trace, parent, flags, true, TraceState::default());
             // Fails only for a span that has begun.
-            let _ = span.set_parent(caller);
+            let _ = span.set_parent(Context::new().with_remote_span_context(caller));
         }
     }
     span

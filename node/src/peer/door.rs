@@ -1,6 +1,6 @@
 //! Where other members' streams come in: the HTTP side of an upgrade, then the handshake.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -15,6 +15,7 @@ use super::handshake::{self, Credentials, HandshakeError, Refusal, STREAM_VERSIO
 use super::problem::Problem;
 use super::server::Unauthenticated;
 use super::transport::{self, Raw};
+use crate::telemetry::Seldom;
 
 type Adopt = Box<dyn Fn(u16, Raw) + Send + Sync>;
 
@@ -27,11 +28,13 @@ struct Opened {
 #[derive(Clone, Default)]
 pub struct StreamDoor {
     opened: Arc<OnceLock<Opened>>,
+    /// Anybody may knock.
+    strangers: Arc<Mutex<Seldom>>,
 }
 
 impl std::fmt::Debug for StreamDoor {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("StreamDoor").field("open", &self.opened.get().is_some()).finish()
+        formatter.debug_struct("StreamDoor").field("open", &self.opened.get().is_some()).finish_non_exhaustive()
     }
 }
 
@@ -80,7 +83,10 @@ async fn upgrade(State(door): State<StreamDoor>, mut request: Request) -> Respon
                 }
             }
             Err(HandshakeError::Refused(Refusal::Chain, detail)) => {
-                warn!(%detail, "refused a stream from a member of another network");
+                let due = door.strangers.lock().unwrap_or_else(PoisonError::into_inner).due();
+                if let Some(left_out) = due {
+                    warn!(%detail, left_out, "refused a stream from a member of another network");
+                }
             }
             Err(error) => debug!(%error, "a stream was not opened"),
         }

@@ -1,7 +1,6 @@
 //! The connections of one member to all others: dialling, accepting, replacing, sending.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -25,10 +24,10 @@ use super::handshake::Credentials;
 use super::outbox::{Outbox, OutboxLimits};
 use super::transport::{self, Raw};
 use super::{Directory, Inbox, Message};
+use crate::telemetry::Seldom;
 
 const REDIAL_FIRST: Duration = Duration::from_millis(50);
 const REDIAL_LAST: Duration = Duration::from_secs(1);
-const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
 /// What the connections are made of.
 pub struct PeerSettings {
@@ -319,7 +318,7 @@ async fn keep_dialled<I: Inbox>(adopter: Adopter<I>, names: Names, credentials: 
     let shutdown = adopter.network.inner.shutdown.clone();
     let attempts = async {
         let mut wait = REDIAL_FIRST;
-        let mut complaints = Complaints::default();
+        let mut complaints = Seldom::default();
         loop {
             let error = match adopter.network.inner.directory.url_of(id) {
                 None => Some("its URL is not known yet".to_owned()),
@@ -327,7 +326,7 @@ async fn keep_dialled<I: Inbox>(adopter: Adopter<I>, names: Names, credentials: 
                     Err(error) => Some(format!("{url}: {error}")),
                     Ok(raw) => {
                         let started = Instant::now();
-                        complaints = Complaints::default();
+                        complaints = Seldom::default();
                         if let Some(ended) = adopter.adopt(id, raw).await {
                             ended.cancelled().await;
                         }
@@ -338,8 +337,10 @@ async fn keep_dialled<I: Inbox>(adopter: Adopter<I>, names: Names, credentials: 
                     }
                 },
             };
-            if let Some(error) = error {
-                complaints.say(id, &error);
+            if let Some(error) = error
+                && complaints.due().is_some()
+            {
+                warn!(peer = id, %error, "cannot reach the member, trying again");
             }
             let jitter = rand::thread_rng().gen_range(0.5..1.0);
             tokio::time::sleep(wait.mul_f64(jitter)).await;
@@ -349,21 +350,6 @@ async fn keep_dialled<I: Inbox>(adopter: Adopter<I>, names: Names, credentials: 
     tokio::select! {
         () = shutdown.cancelled() => {}
         () = attempts => {}
-    }
-}
-
-/// Says that a member cannot be reached: at once, then every ten seconds.
-#[derive(Default)]
-struct Complaints {
-    last: Option<Instant>,
-}
-
-impl Complaints {
-    fn say(&mut self, peer: u16, error: &dyn Display) {
-        if self.last.is_none_or(|last| last.elapsed() >= COMPLAIN_EVERY) {
-            self.last = Some(Instant::now());
-            warn!(peer, %error, "cannot reach the member, trying again");
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What metrics and the log are told of the core's work.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 
 use super::checkpoint;
 use crate::http::backend::SubmitResult;
-use crate::telemetry::{IntCounterVec, Metrics, Place, begin_members};
+use crate::telemetry::{IntCounterVec, Metrics, Place, Seldom, begin_members};
 
 /// Fills the metrics.
 pub struct Observer {
@@ -27,6 +28,8 @@ pub struct Observer {
     proposer: Option<u16>,
     /// As the metrics have them.
     peer_heights: Vec<Option<u64>>,
+    /// For each member that misbehaves.
+    complaints: BTreeMap<u16, Seldom>,
 }
 
 impl Observer {
@@ -34,8 +37,9 @@ impl Observer {
     pub fn new(metrics: Metrics, place: Place, ring: Arc<Ring>, me: u16, view: &View) -> Self {
         let (last_block, height_began, step, proposer) = (None, None, None, None);
         place.joined(me);
+        let (peer_heights, complaints) = (Vec::new(), BTreeMap::new());
         let observer =
-            Self { metrics, place, ring, me, last_block, height_began, step, proposer, peer_heights: Vec::new() };
+            Self { metrics, place, ring, me, last_block, height_began, step, proposer, peer_heights, complaints };
         let members = observer.ring.members().len();
         observer.metrics.consensus.members.set(clamp(members));
         observer.metrics.consensus.quorum.set(clamp(quorum(members)));
@@ -91,8 +95,7 @@ impl Observer {
         consensus.consensus_height.set(clamp(view.height));
         consensus.consensus_round.set(i64::from(view.round.unwrap_or(0)));
         consensus.syncing.set(i64::from(view.syncing));
-        let ahead = view.peer_heights.iter().flatten().max().map_or(0, |best| best.saturating_sub(view.height));
-        consensus.sync_lag_blocks.set(clamp(ahead));
+        consensus.sync_lag_blocks.set(clamp(view.blocks_behind));
         let others = self.ring.members().len().saturating_sub(1);
         consensus.members_missing.set(clamp(others.saturating_sub(connected)));
         self.metrics.peer.peers_connected.set(clamp(connected));
@@ -235,7 +238,11 @@ impl Observer {
             }
             Event::Muted { reason } => tracing::warn!(reason, "this node does not vote: its log is lost"),
             Event::Unmuted { from } => tracing::info!(from, "this node votes again from this height on"),
-            Event::Misbehaviour { member, what } => tracing::warn!(peer = member, what, "a member misbehaves"),
+            Event::Misbehaviour { member, what } => {
+                if let Some(left_out) = self.complaints.entry(*member).or_default().due() {
+                    tracing::warn!(peer = member, what, left_out, "a member misbehaves");
+                }
+            }
         }
     }
 }

@@ -32,7 +32,7 @@ metrics_struct! {
         quorum: IntGauge;
         /// The newest block that a member has signed, by member, as far as the certificates seen here tell.
         member_last_signed_height: IntGaugeVec, labels = &["member"];
-        /// Proposals by the member whose turn it was, and what became of them (accepted, missed, or why they were refused).
+        /// Proposals by the member whose turn it was, and what became of them (accepted, missed); refused ones by the member that sent them, and why.
         proposals_total: IntCounterVec, labels = &["member", "result"];
         /// Rounds until a block was final; 1 if nothing went wrong.
         rounds_per_height: Histogram, buckets = ROUNDS;
@@ -40,7 +40,7 @@ metrics_struct! {
         consensus_step_seconds: HistogramVec, labels = &["step"], buckets = CONSENSUS_SECONDS;
         /// Members other than this one without a stream to this node.
         members_missing: IntGauge;
-        /// Blocks between this node and the highest height a peer has told.
+        /// Blocks that this node lacks, as more of the connected members say than may lie.
         sync_lag_blocks: IntGauge;
         /// 1 while this node fetches blocks from its peers.
         syncing: IntGauge;

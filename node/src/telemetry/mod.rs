@@ -14,6 +14,7 @@ mod lines;
 mod log;
 mod metrics;
 mod place;
+mod seldom;
 mod trace;
 mod usage;
 
@@ -27,4 +28,5 @@ pub use metrics::{
     VerifyMetrics,
 };
 pub use place::Place;
+pub use seldom::Seldom;
 pub use trace::{Beside, TRACE_TARGET, TraceSettings, Traces, current as current_trace};

@@ -20,6 +20,9 @@ use crate::http::extract::{Body, Parameters, Segment};
 use crate::http::render;
 use crate::http::state::{Joined, Node};
 
+/// Transactions of one batch that are traced: enough to see, too few to crowd out those of other clients.
+const MAX_TRACED: usize = 64;
+
 /// `POST /transactions`.
 pub async fn submit(
     Node(node): Node,
@@ -51,7 +54,7 @@ pub async fn submit_batch(
     // Parsing keys and hashing ten thousand transactions takes long enough to hold up other requests.
     let parsed: Vec<Result<SignedTransaction, ApiError>> =
         node.read(move |_| Ok(request.transactions.into_iter().map(parse).collect())).await?;
-    for signed in parsed.iter().flatten() {
+    for signed in parsed.iter().flatten().take(MAX_TRACED) {
         node.traces.submitting(&signed.wire_hash());
     }
     let submissions = parsed.iter().flatten().cloned().map(Submission::Unverified).collect();
@@ -99,6 +102,9 @@ async fn judge(
         tracing::error!("the core answered fewer results than transactions were submitted");
         return Err(ApiError::new(Code::Internal, "the node lost the result of this transaction"));
     };
+    if result.is_err() {
+        node.traces.refused(&signed.wire_hash());
+    }
     match result {
         Ok(_) | Err(SubmitError::Pool(PoolError::Duplicate | PoolError::OtherSignature)) => Ok(None),
         Err(error) if may_be_committed(&error) => {

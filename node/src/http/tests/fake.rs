@@ -307,6 +307,12 @@ impl Backend for FakeLedger {
             pool_limits: inner.pool.limits(),
             peer_heights: inner.peer_heights.clone(),
             connected: usize::from(NODES) - 1,
+            blocks_behind: inner
+                .peer_heights
+                .iter()
+                .flatten()
+                .max()
+                .map_or(0, |best| best.saturating_sub(inner.tip().index)),
         })
     }
 }

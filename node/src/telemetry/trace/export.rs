@@ -32,6 +32,8 @@ const BATCH: usize = 1_024;
 const DELAY: Duration = Duration::from_secs(1);
 /// How long a batch is tried; at the end of the process too.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// Longest answer of a collector, bytes: it says how many spans it refused, and why.
+const MAX_ANSWER: usize = 64 * 1024;
 /// Where the collector takes traces, below its base URL (OTLP specification 1.x, OTLP/HTTP).
 const PATH: &str = "/v1/traces";
 
@@ -234,7 +236,14 @@ impl HttpClient for Http {
             if let Some(headers) = response.headers_mut() {
                 headers.extend(std::mem::take(answer.headers_mut()));
             }
-            Ok::<_, HttpError>(response.body(answer.bytes().await?)?)
+            let mut body = Vec::new();
+            while let Some(chunk) = answer.chunk().await? {
+                if body.len() + chunk.len() > MAX_ANSWER {
+                    return Err(format!("an answer of more than {MAX_ANSWER} bytes").into());
+                }
+                body.extend_from_slice(&chunk);
+            }
+            Ok::<_, HttpError>(response.body(body.into())?)
         });
         sent.await?
     }

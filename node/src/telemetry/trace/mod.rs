@@ -146,6 +146,15 @@ impl Traces {
         }
     }
 
+    /// The pool did not take what was submitted. If it has it already, that one's trace goes on.
+    pub fn refused(&self, transaction: &Hash) {
+        let Some(inner) = &self.0 else { return };
+        let (mut book, key) = (inner.book(), transaction.into());
+        if book.get(key).is_some_and(|entry| entry.pooled.is_none()) {
+            book.end(key);
+        }
+    }
+
     /// The wallet signed within a trace.
     pub fn signed(&self, parent: &SpanContext, began: SystemTime) {
         if let Some(mut span) = self.span("wallet.sign", parent, began, Vec::new) {

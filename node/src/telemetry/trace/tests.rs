@@ -106,6 +106,23 @@ fn a_node_whose_collector_takes_nothing_begins_no_traces_and_goes_on_with_those_
 }
 
 #[test]
+fn what_the_pool_refuses_is_forgotten_unless_it_has_it() {
+    let (traces, _) = Traces::collecting(1.0);
+    let transaction = Chain::found().payment(5, 0).into_signed();
+    let hash = transaction.wire_hash();
+    let remembered = |traces: &Traces| !traces.of_transactions(&[hash]).is_empty();
+    traces.submitting_within(&hash, traces.request());
+    traces.refused(&hash);
+    assert!(!remembered(&traces));
+    traces.submitting_within(&hash, traces.request());
+    traces.pooled(&transaction, SystemTime::now());
+    // The same once more: refused as a duplicate.
+    traces.submitting_within(&hash, traces.request());
+    traces.refused(&hash);
+    assert!(remembered(&traces));
+}
+
+#[test]
 fn a_block_with_a_traced_transaction_is_traced() {
     let (traces, collected) = Traces::collecting(0.0);
     let (caller, _) = Traces::collecting(1.0);
@@ -165,6 +182,21 @@ async fn spans_for_nobody_are_counted() {
     stop(traces).await;
     assert_eq!(metrics.spans_dropped_total.get(), 10);
     assert_eq!(metrics.spans_exported_total.get(), 0);
+}
+
+#[tokio::test]
+async fn a_collector_that_says_more_than_it_may_is_not_listened_to() {
+    let metrics = Metrics::register(&Registry::new()).unwrap().trace;
+    let long = axum::routing::post(|| async { vec![0_u8; 128 * 1024] });
+    let router = axum::Router::new().route("/v1/traces", long);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    let traces = Traces::start(&settings(port), &metrics, &Place::default()).unwrap();
+    make(&traces, 10);
+    stop(traces).await;
+    assert_eq!((metrics.spans_dropped_total.get(), metrics.spans_exported_total.get()), (10, 0));
+    server.abort();
 }
 
 #[tokio::test]
