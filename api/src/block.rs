@@ -1,7 +1,7 @@
 //! Blocks, what committed them, and the lottery that chose who minted them.
 
 use crate::text::{AmountText, HashText};
-use crate::{Amount, Hash, TransactionItem};
+use crate::{Amount, Hash, TransactionItem, printable};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -162,6 +162,7 @@ pub struct EvidenceAnswer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EvidenceItem {
     /// `vote` or `proposal`.
+    #[serde(deserialize_with = "printable::read")]
     pub kind: String,
     /// Member id of the signer.
     pub member: u16,

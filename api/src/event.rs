@@ -1,7 +1,7 @@
 //! What `GET /events` sends: server-sent events, each with a name, JSON data and, for blocks, the height as its id.
 
 use crate::text::{AmountText, HashText};
-use crate::{Amount, Hash, TransactionStatus};
+use crate::{Amount, Hash, TransactionStatus, printable};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -73,6 +73,7 @@ pub struct EvidenceEvent {
     /// The height of the statements.
     pub height: u64,
     /// `vote` or `proposal`.
+    #[serde(deserialize_with = "printable::read")]
     pub evidence: String,
 }
 

@@ -20,6 +20,7 @@ mod event;
 mod network;
 mod openapi;
 pub mod paths;
+mod printable;
 mod problem;
 mod text;
 mod transaction;
@@ -37,6 +38,7 @@ pub use network::{
     FiguresAnswer, MemberItem, NetworkAnswer, ParametersAnswer, PeerItem, Phase, PoolAnswer, StatusAnswer,
 };
 pub use openapi::openapi;
+pub use printable::printable;
 pub use problem::{Code, ERROR_MEDIA_TYPE, Problem};
 pub use transaction::{
     BatchAnswer, BatchItem, HeaderItem, InclusionItem, ReceiptAnswer, SignedTransactionRequest, SubmitAnswer,

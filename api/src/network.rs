@@ -1,7 +1,7 @@
 //! The network and this node's place in it.
 
 use crate::text::{AmountText, HashText};
-use crate::{Amount, Hash};
+use crate::{Amount, Hash, printable};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -75,9 +75,10 @@ pub struct StatusAnswer {
     /// What the node is doing.
     pub phase: Phase,
     /// What it waits for, for people, if it is not ready.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "printable::read_option")]
     pub waiting_for: Option<String>,
     /// Version of the program.
+    #[serde(deserialize_with = "printable::read")]
     pub version: String,
     /// Member id.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,5 +1,6 @@
 //! Errors as problem details (RFC 9457).
 
+use crate::printable;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -13,14 +14,18 @@ pub struct Problem {
     #[serde(rename = "type")]
     pub kind: String,
     /// What kind of problem it is, the same text for each one of this kind.
+    #[serde(deserialize_with = "printable::read")]
     pub title: String,
     /// The HTTP status, repeated.
     pub status: u16,
     /// What happened this time, for people.
+    #[serde(deserialize_with = "printable::read")]
     pub detail: String,
     /// Stable, for programs; see [`Code`]. A `String`, so that a client survives a code it doesn't know.
+    #[serde(deserialize_with = "printable::read")]
     pub code: String,
     /// The same as `detail`; clients of the original look for the text here.
+    #[serde(deserialize_with = "printable::read")]
     pub message: String,
     /// The nonce the sender's next transaction must have; with `wrong_nonce` and `nonce_in_use`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,7 +5,7 @@ use blockchat_api::{
     AccountAnswer, BatchAnswer, BlockAnswer, BlockPage, BlockRange, CertificateAnswer, EventRange, EvidenceAnswer,
     HistoryPage, HistoryRange, IDEMPOTENCY_KEY_HEADER, LotteryAnswer, NetworkAnswer, Problem, ReceiptAnswer,
     SignedTransactionRequest, StakeRequest, StatusAnswer, SubmitAnswer, TransactionAnswer, TransactionBatchRequest,
-    Wait, WaitQuery, WalletAnswer, paths,
+    Wait, WaitQuery, WalletAnswer, paths, printable,
 };
 use blockchat_ledger::SignedTransaction;
 use blockchat_names::Names;
@@ -17,6 +17,8 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Longest answer that is read, bytes: several times the largest block (16 MiB encoded) as JSON.
+const MAX_ANSWER_BYTES: usize = 128 * 1024 * 1024;
 /// A stream of events may last this long; then it is opened again.
 const STREAM_TIMEOUT: Duration = Duration::from_hours(24);
 
@@ -237,18 +239,32 @@ impl Client {
         if !status.is_success() {
             return Err(refusal(response, &url()).await);
         }
-        let body = response.bytes().await.map_err(|error| transport(url(), error))?;
+        let body = read(response, &url()).await?;
         serde_json::from_slice(&body).map_err(|error| unexpected(url(), status.as_u16(), &error))
     }
+}
+
+/// The body, if it is no longer than a node's.
+async fn read(mut response: Response, url: &str) -> Result<Vec<u8>, Error> {
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| transport(url.to_owned(), error))? {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+            let reason = format!("an answer of more than {MAX_ANSWER_BYTES} bytes");
+            return Err(Error::UnexpectedAnswer { url: url.to_owned(), status, reason });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }
 
 /// What a node said that did not do what was asked.
 async fn refusal(response: Response, url: &str) -> Error {
     let status = response.status().as_u16();
     let retry_after = retry_after(&response);
-    let body = match response.bytes().await {
+    let body = match read(response, url).await {
         Ok(body) => body,
-        Err(error) => return transport(url.to_owned(), error),
+        Err(error) => return error,
     };
     match serde_json::from_slice::<Problem>(&body) {
         Ok(problem) => Error::Problem { problem: Box::new(problem), retry_after },
@@ -268,7 +284,8 @@ fn transport(url: String, source: reqwest::Error) -> Error {
 }
 
 fn unexpected(url: String, status: u16, error: &serde_json::Error) -> Error {
-    Error::UnexpectedAnswer { url, status, reason: error.to_string() }
+    // It may quote the answer.
+    Error::UnexpectedAnswer { url, status, reason: printable(&error.to_string()) }
 }
 
 /// `Retry-After` in seconds; the form with a date is not used by a node.

@@ -1,7 +1,7 @@
 //! What happens on the chain, as it happens: a node's server-sent events.
 
 use crate::{Client, Error};
-use blockchat_api::Event;
+use blockchat_api::{Event, printable};
 use std::time::Duration;
 
 /// Longest event that is read, in bytes: a block names at most 65,536 transactions.
@@ -16,12 +16,14 @@ pub struct EventStream {
     response: reqwest::Response,
     url: String,
     buffer: Vec<u8>,
+    /// Where in it the end of an event may begin: what is before was looked at.
+    scanned: usize,
     position: Option<u64>,
 }
 
 impl EventStream {
     pub(crate) fn new(response: reqwest::Response, url: String) -> Self {
-        Self { response, url, buffer: Vec::new(), position: None }
+        Self { response, url, buffer: Vec::new(), scanned: 0, position: None }
     }
 
     /// Height of the last block that came; none before the first one. [`Client::events`] resumes after it.
@@ -35,14 +37,17 @@ impl EventStream {
     /// [`Error::Connection`] if the connection broke, [`Error::Timeout`] if the node fell silent, [`Error::UnexpectedAnswer`] for what is no event.
     pub async fn next(&mut self) -> Result<Option<Event>, Error> {
         loop {
-            while let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\n\n") {
-                let text: Vec<u8> = self.buffer.drain(..end + 2).collect();
+            while let Some(end) = self.buffer[self.scanned..].windows(2).position(|pair| pair == b"\n\n") {
+                let text: Vec<u8> = self.buffer.drain(..self.scanned + end + 2).collect();
+                self.scanned = 0;
                 if let Some(event) = self.parse(&text)? {
                     return Ok(Some(event));
                 }
             }
+            // The end may be half here.
+            self.scanned = self.buffer.len().saturating_sub(1);
             if self.buffer.len() > MAX_EVENT_BYTES {
-                return Err(self.unexpected(format!("an event of more than {MAX_EVENT_BYTES} bytes")));
+                return Err(self.unexpected(&format!("an event of more than {MAX_EVENT_BYTES} bytes")));
             }
             let read = tokio::time::timeout(SILENCE, self.response.chunk()).await;
             let read = read.map_err(|_| Error::Timeout { url: self.url.clone() })?;
@@ -54,7 +59,7 @@ impl EventStream {
 
     /// One event; none for a comment, or one that this version doesn't know.
     fn parse(&mut self, text: &[u8]) -> Result<Option<Event>, Error> {
-        let text = std::str::from_utf8(text).map_err(|error| self.unexpected(error.to_string()))?;
+        let text = std::str::from_utf8(text).map_err(|error| self.unexpected(&error.to_string()))?;
         let (mut name, mut data) = ("", String::new());
         for line in text.lines() {
             if let Some(value) = line.strip_prefix("event:") {
@@ -66,15 +71,16 @@ impl EventStream {
         if data.is_empty() {
             return Ok(None);
         }
-        let event = Event::parse(name, &data).map_err(|error| self.unexpected(error.to_string()))?;
+        let event = Event::parse(name, &data).map_err(|error| self.unexpected(&error.to_string()))?;
         if let Some(Event::Block(block)) = &event {
             self.position = Some(block.index);
         }
         Ok(event)
     }
 
-    fn unexpected(&self, reason: String) -> Error {
-        Error::UnexpectedAnswer { url: self.url.clone(), status: 200, reason }
+    fn unexpected(&self, reason: &str) -> Error {
+        // It may quote the event.
+        Error::UnexpectedAnswer { url: self.url.clone(), status: 200, reason: printable(reason) }
     }
 }
 

@@ -117,6 +117,23 @@ async fn another_program_on_the_port_is_recognised() {
 }
 
 #[tokio::test]
+async fn what_a_node_says_cannot_control_a_terminal() {
+    let router = Router::new().route("/api/v1/status", get(|| async { r#"{"phase":"\u001b[2J"}"# }));
+    let error = Client::new(&serve(router).await).unwrap().status().await.unwrap_err().to_string();
+    assert!(error.contains("[2J") && !error.chars().any(char::is_control), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_never_ends_is_not_read_to_the_end() {
+    let endless = || async {
+        axum::body::Body::from_stream(futures::stream::repeat_with(|| Ok::<_, std::io::Error>(vec![b' '; 1 << 20])))
+    };
+    let router = Router::new().route("/api/v1/status", get(endless));
+    let error = Client::new(&serve(router).await).unwrap().status().await.unwrap_err();
+    assert!(matches!(error, Error::UnexpectedAnswer { status: 200, .. }), "{error}");
+}
+
+#[tokio::test]
 async fn no_listener_and_no_answer_are_transport_errors() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

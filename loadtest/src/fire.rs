@@ -5,7 +5,7 @@ use crate::input::{Line, fold};
 use crate::network::{Member, Network};
 use crate::progress::Progress;
 use crate::stats::Latencies;
-use blockchat_client::api::{Code, TransactionStatus};
+use blockchat_client::api::{Code, Problem, TransactionStatus};
 use blockchat_client::{Error, Payment, Wait};
 use blockchat_ledger::Hash;
 use std::collections::BTreeMap;
@@ -276,10 +276,15 @@ impl Sender {
     }
 }
 
+/// The code, or `other` for one that this version does not know: a node must not invent as many metrics as it likes.
+pub fn code(problem: &Problem) -> &'static str {
+    problem.known_code().map_or("other", Code::as_str)
+}
+
 /// The name under which a failure is counted.
 pub fn reason(error: &Error) -> String {
     match error {
-        Error::Problem { problem, .. } => problem.code.clone(),
+        Error::Problem { problem, .. } => code(problem).to_owned(),
         Error::Connection { .. } => "connection".to_owned(),
         Error::Timeout { .. } => "timeout".to_owned(),
         _ => "unexpected_answer".to_owned(),

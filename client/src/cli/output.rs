@@ -1,6 +1,7 @@
 //! How things are written: tables that fit the terminal, readable amounts, times and addresses; or JSON.
 
 use super::args::Format;
+pub use blockchat_client::api::printable as text;
 use blockchat_client::api::{Amount, TransactionItem, TransactionType};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
@@ -93,11 +94,6 @@ pub fn kind(kind: TransactionType) -> &'static str {
 /// The amount of a transaction; nothing for a message alone.
 pub fn moved(item: &TransactionItem) -> String {
     if item.type_of_transaction == TransactionType::Message { String::new() } else { amount(item.amount) }
-}
-
-/// Text from other people, without what could control a terminal.
-pub fn text(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]

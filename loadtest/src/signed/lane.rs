@@ -1,7 +1,7 @@
 //! One wallet's requests: in order, at their times, each repeated until it is decided.
 
 use super::wallets::Lane;
-use crate::fire::reason;
+use crate::fire::{code, reason};
 use crate::progress::Progress;
 use crate::stats::Latencies;
 use blockchat_client::api::{BatchItem, Code, Problem};
@@ -149,8 +149,10 @@ impl Runner {
                     let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
                     waiting.push_back((transaction.transaction().nonce, due));
                 }
-                BatchItem::Rejected(problem) if comes_later(&problem) => return Verdict::Again(index, problem.code),
-                BatchItem::Rejected(problem) => self.reject(&problem.code, 1),
+                BatchItem::Rejected(problem) if comes_later(&problem) => {
+                    return Verdict::Again(index, code(&problem).to_owned());
+                }
+                BatchItem::Rejected(problem) => self.reject(code(&problem), 1),
             }
         }
         Verdict::Done

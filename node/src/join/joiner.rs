@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use blockchat_api::printable;
 use blockchat_ledger::{Hash, PublicKey, certification_bytes, founding_id};
 use blockchat_names::Names;
 use reqwest::Client;
@@ -85,7 +86,10 @@ impl PeerClient {
                 .map_err(|_| Failed::Unreachable("the answer is not of this protocol".to_owned()));
         }
         match serde_json::from_slice::<Problem>(&body) {
-            Ok(problem) => Err(Failed::Refused(problem)),
+            // Both end in the log.
+            Ok(Problem { status, code, detail }) => {
+                Err(Failed::Refused(Problem { status, code: printable(&code), detail: printable(&detail) }))
+            }
             Err(_) => Err(Failed::Unreachable(format!("answered {status}"))),
         }
     }

@@ -8,6 +8,8 @@ use std::time::Instant;
 
 /// Heights whose hash is remembered: a minute at more than a hundred blocks a second.
 const MAX_HASHES: usize = 8_192;
+/// Members that are shown: as many as a network may have. A node may claim more.
+const MAX_MEMBERS: usize = 256;
 /// Blocks that can be shown.
 const MAX_BLOCKS: usize = 200;
 
@@ -99,8 +101,11 @@ impl Model {
             Report::Source { node, chain_id, height } => self.source(node, chain_id, height),
             Report::Block(block) => self.block(&block, now),
             Report::Tickets(lottery) => {
-                let stakes =
-                    lottery.tickets.iter().filter_map(|entry| Some((entry.member, entry.tickets.parse().ok()?)));
+                let stakes = lottery
+                    .tickets
+                    .iter()
+                    .take(MAX_MEMBERS)
+                    .filter_map(|entry| Some((entry.member, entry.tickets.parse().ok()?)));
                 self.stakes = stakes.collect();
             }
             Report::Hash { node, height, hash } => self.hash(height, hash, node),
@@ -268,12 +273,13 @@ impl Model {
     fn members(&self, source: Option<&Node>) -> Vec<MemberRow> {
         let answer = source.and_then(|node| node.answer.as_ref());
         let peers = answer.map(|answer| answer.peers.as_slice()).unwrap_or_default();
+        let peers: BTreeMap<u16, _> = peers.iter().take(MAX_MEMBERS).map(|peer| (peer.id, peer)).collect();
         let itself = source.and_then(|node| node.id);
         let mut ids: BTreeSet<u16> = self.stakes.keys().chain(self.won.keys()).copied().collect();
-        ids.extend(peers.iter().map(|peer| peer.id).chain(itself));
+        ids.extend(peers.keys().copied().chain(itself));
         let total = self.stakes.values().fold(0_u64, |sum, stake| sum.saturating_add(*stake));
         let row = |id: u16| {
-            let peer = peers.iter().find(|peer| peer.id == id);
+            let peer = peers.get(&id);
             let stake = self.stakes.get(&id).copied();
             let (blocks_won, fees) = self.won.get(&id).copied().unwrap_or_default();
             MemberRow {
@@ -288,7 +294,7 @@ impl Model {
                 connected: peer.map(|peer| peer.connected),
             }
         };
-        ids.into_iter().map(row).collect()
+        ids.into_iter().take(MAX_MEMBERS).map(row).collect()
     }
 
     fn agreement(&self) -> Agreement {

@@ -1,6 +1,6 @@
 use super::super::testing::{CHAIN, answers, block, hash, model, silent, snapshot, stakes, status};
 use super::*;
-use blockchat_client::api::Phase;
+use blockchat_client::api::{PeerItem, Phase};
 use std::time::Duration;
 
 fn source(node: usize, height: u64) -> Report {
@@ -194,4 +194,17 @@ fn the_json_has_the_documented_fields() {
         (&true.into(), &"connection refused".into())
     );
     assert_eq!((&json["members"][1]["stake"], &json["nodes"][0]["tip"]), (&"30".into(), &"agrees".into()));
+}
+
+#[test]
+fn a_node_that_claims_more_members_than_there_can_be_is_cut_short() {
+    let now = Instant::now();
+    let mut model = model(1, now);
+    model.apply(Report::Source { node: 0, chain_id: CHAIN, height: 1 }, now);
+    let mut told = status(0, 1);
+    let one = told.peers[0].clone();
+    told.peers = (0..=u16::MAX).chain(0..=u16::MAX).map(|id| PeerItem { id, ..one.clone() }).collect();
+    model.apply(answers(0, told), now);
+    model.apply(stakes(&vec![1; 1_000]), now);
+    assert_eq!(model.snapshot(now, 1_000).members.len(), 256);
 }
