@@ -105,3 +105,8 @@ nodes={{ int .Values.nodes }} capacity={{ int .Values.capacity }} endowment={{ i
 {{- end -}}
 {{- end -}}
 {{- end -}}
+
+{{/* Where people find the runbooks: a path of the repository, or the URL below which they are served. */}}
+{{- define "blockchat.runbooks" -}}
+{{- .Values.metrics.runbooks | default "docs/runbooks" | trimSuffix "/" -}}
+{{- end }}

@@ -133,8 +133,8 @@ AGREEMENT = Section(
         ),
         lines(
             "Blocks behind",
-            "What each node lacks of the highest height that another has told it, and 1 while it fetches blocks. It "
-            "answers 503 to payments meanwhile. Should be 0.",
+            "What each node lacks of the height that more of the others tell than may lie, and 1 while it fetches "
+            "blocks. It is not ready meanwhile. Should be 0.",
             NUMBER,
             queries.SYNC_LAG,
             limits=((10, BAD),),

@@ -13,6 +13,9 @@ use super::checkpoint;
 use crate::http::backend::SubmitResult;
 use crate::telemetry::{IntCounterVec, Metrics, Place, Seldom, begin_members};
 
+/// A height that nobody began for this long was idle: the time is none of its block's. `GET /status` has the same bound.
+const IDLE: Duration = Duration::from_secs(10);
+
 /// Fills the metrics.
 pub struct Observer {
     metrics: Metrics,
@@ -28,6 +31,8 @@ pub struct Observer {
     proposer: Option<u16>,
     /// As the metrics have them.
     peer_heights: Vec<Option<u64>>,
+    /// Whether its blocks are others' old ones, because it is behind.
+    fetching: bool,
     /// For each member that misbehaves.
     complaints: BTreeMap<u16, Seldom>,
 }
@@ -37,13 +42,24 @@ impl Observer {
     pub fn new(metrics: Metrics, place: Place, ring: Arc<Ring>, me: u16, view: &View) -> Self {
         let (last_block, height_began, step, proposer) = (None, None, None, None);
         place.joined(me);
-        let (peer_heights, complaints) = (Vec::new(), BTreeMap::new());
-        let observer =
-            Self { metrics, place, ring, me, last_block, height_began, step, proposer, peer_heights, complaints };
+        let (peer_heights, complaints, fetching) = (Vec::new(), BTreeMap::new(), behind(view));
+        let observer = Self {
+            metrics,
+            place,
+            ring,
+            me,
+            last_block,
+            height_began,
+            step,
+            proposer,
+            peer_heights,
+            fetching,
+            complaints,
+        };
         let members = observer.ring.members().len();
         observer.metrics.consensus.members.set(clamp(members));
         observer.metrics.consensus.quorum.set(clamp(quorum(members)));
-        begin_members(&observer.metrics, members);
+        begin_members(&observer.metrics, members, clamp(view.height));
         observer.stakes_changed(&view.state.stakes(&observer.ring));
         observer
     }
@@ -88,6 +104,7 @@ impl Observer {
     /// A new snapshot.
     pub fn view(&mut self, view: &View, connected: usize) {
         self.place.at(view.height, view.round.unwrap_or(0));
+        self.fetching = behind(view);
         if !self.metrics.is_on() {
             return;
         }
@@ -113,29 +130,48 @@ impl Observer {
 
     /// A block is final; `trace` is its trace.
     pub fn committed(&mut self, committed: &Committed, trace: Option<&SpanContext>) {
-        let (now, header) = (Instant::now(), &committed.block.header);
+        let header = &committed.block.header;
         log_block(committed, trace);
-        self.metrics.figures.block(header.transaction_count, committed.certificate.round);
+        if !self.fetching {
+            self.metrics.figures.block(header.transaction_count, committed.certificate.round);
+        }
         if !self.metrics.is_on() {
             return;
         }
-        let consensus = &self.metrics.consensus;
-        if let Some(last) = self.last_block.replace(now) {
-            consensus.block_interval_seconds.observe((now - last).as_secs_f64());
-        }
-        if let Some(began) = self.height_began.take() {
-            consensus.block_finality_seconds.observe((now - began).as_secs_f64());
+        if self.fetching {
+            (self.last_block, self.height_began) = (None, None);
+        } else {
+            self.counted(committed);
         }
         self.step_ends("precommit", None);
         if checkpoint::is_at(header.index) {
             checkpoint::passed(&self.metrics.consensus, header.index, &committed.certificate.block);
         }
         let consensus = &self.metrics.consensus;
-        consensus.rounds_per_height.observe(f64::from(committed.certificate.round) + 1.0);
         for signature in &committed.certificate.signatures {
             let member = signature.member.to_string();
             consensus.member_last_signed_height.with_label_values(&[&member]).set(clamp(header.index));
         }
+        let deviation =
+            i128::from(committed.state.total_supply().micros()) - i128::from(self.ring.parameters().supply().micros());
+        self.metrics.ledger.supply_deviation.set(i64::try_from(deviation).unwrap_or(i64::MAX));
+    }
+
+    /// What is counted and timed of a block as it becomes final. Those that a node fetches because it is behind became
+    /// final long ago: they come as fast as they can be read, and would pass for the network's throughput.
+    fn counted(&mut self, committed: &Committed) {
+        let (now, header) = (Instant::now(), &committed.block.header);
+        let consensus = &self.metrics.consensus;
+        let began = self.height_began.take();
+        if let Some(last) = self.last_block.replace(now)
+            && began.is_none_or(|began| began.saturating_duration_since(last) <= IDLE)
+        {
+            consensus.block_interval_seconds.observe((now - last).as_secs_f64());
+        }
+        if let Some(began) = began {
+            consensus.block_finality_seconds.observe((now - began).as_secs_f64());
+        }
+        consensus.rounds_per_height.observe(f64::from(committed.certificate.round) + 1.0);
         let ledger = &self.metrics.ledger;
         ledger.blocks_committed_total.inc();
         ledger.block_transactions.observe(f64::from(header.transaction_count));
@@ -155,9 +191,6 @@ impl Observer {
                     .sum()));
             }
         }
-        let deviation =
-            i128::from(committed.state.total_supply().micros()) - i128::from(self.ring.parameters().supply().micros());
-        ledger.supply_deviation.set(i64::try_from(deviation).unwrap_or(i64::MAX));
     }
 
     /// Members have other stakes than before.
@@ -247,6 +280,10 @@ impl Observer {
     }
 }
 
+fn behind(view: &View) -> bool {
+    view.syncing || !view.caught_up
+}
+
 /// One line for each block, below the usual level.
 fn log_block(committed: &Committed, trace: Option<&SpanContext>) {
     let (header, certificate) = (&committed.block.header, &committed.certificate);
@@ -283,4 +320,64 @@ fn add(counter: &IntCounterVec, label: &str) {
 
 fn clamp(value: impl TryInto<i64>) -> i64 {
     value.try_into().unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use blockchat_ledger::PoolLimits;
+    use prometheus::{Registry, TextEncoder};
+
+    use super::*;
+    use crate::storage::fixture::Chain;
+
+    fn view(at: &Committed) -> View {
+        View {
+            height: at.block.header.index,
+            tip: at.block.header.clone(),
+            state: at.state.clone(),
+            round: None,
+            voting: true,
+            caught_up: true,
+            syncing: false,
+            pool_transactions: 0,
+            pool_bytes: 0,
+            pool_limits: PoolLimits::default(),
+            peer_heights: Vec::new(),
+            connected: 0,
+            blocks_behind: 0,
+        }
+    }
+
+    #[test]
+    fn neither_fetched_blocks_nor_idle_time_count_as_the_networks_pace() {
+        let mut chain = Chain::found();
+        let recovered = chain.next(None);
+        let registry = Registry::new();
+        let metrics = Metrics::register(&registry).unwrap();
+        let mut view = view(&recovered);
+        let mut observer = Observer::new(metrics, Place::default(), chain.ring.clone(), 0, &view);
+        let value = |name: &str| -> u64 {
+            let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+            let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            value.unwrap_or_else(|| panic!("{name} in {text}")).parse().unwrap()
+        };
+        let signed = value("blockchat_member_last_signed_height{member=\"0\"}");
+        assert_eq!(signed, view.height, "who signed before this start is not known, and not missing");
+        let blocks = || value("blockchat_blocks_committed_total");
+        let intervals = || value("blockchat_block_interval_seconds_count");
+        view.syncing = true;
+        observer.view(&view, 1);
+        observer.committed(&chain.next(None), None);
+        observer.committed(&chain.next(None), None);
+        assert_eq!((blocks(), intervals()), (0, 0), "fetched");
+        view.syncing = false;
+        observer.view(&view, 1);
+        observer.committed(&chain.next(None), None);
+        observer.committed(&chain.next(None), None);
+        assert_eq!((blocks(), intervals()), (2, 1));
+        observer.last_block = Instant::now().checked_sub(IDLE * 2);
+        observer.height_began = Some(Instant::now());
+        observer.committed(&chain.next(None), None);
+        assert_eq!((blocks(), intervals()), (3, 1), "idle for twenty seconds");
+    }
 }

@@ -54,14 +54,14 @@ pub(super) fn begin(metrics: &Metrics) {
     }
 }
 
-/// Makes the series of the members, once they are known.
-pub fn members(metrics: &Metrics, members: usize) {
+/// Makes the series of the members, once they are known, at this height: who signed what before is not missed.
+pub fn members(metrics: &Metrics, members: usize, height: i64) {
     for member in 0..members {
         let member = member.to_string();
         for result in ["accepted", "missed"] {
             metrics.consensus.proposals_total.with_label_values(&[&member, result]);
         }
-        metrics.consensus.member_last_signed_height.with_label_values(&[&member]);
+        metrics.consensus.member_last_signed_height.with_label_values(&[&member]).set(height);
         metrics.ledger.lottery_wins_total.with_label_values(&[&member]);
     }
 }

@@ -46,11 +46,11 @@ metrics_struct! {
         syncing: IntGauge;
         /// Rounds that ended by a timeout, by step (propose, prevote, precommit).
         round_timeouts_total: IntCounterVec, labels = &["step"];
-        /// Votes received, by type (prevote, precommit) and result (accepted, refused).
+        /// Votes received, by type (prevote, precommit) and result (accepted, early, stale, refused).
         votes_total: IntCounterVec, labels = &["type", "result"];
         /// Conflicting statements of one member, by kind (vote, proposal).
         evidence_total: IntCounterVec, labels = &["kind"];
-        /// From one committed block to the next.
+        /// From one block to the next, both made final here; not if nobody began the height for ten seconds.
         block_interval_seconds: Histogram, buckets = CONSENSUS_SECONDS;
         /// From the first proposal seen to the commit.
         block_finality_seconds: Histogram, buckets = CONSENSUS_SECONDS;

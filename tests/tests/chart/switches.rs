@@ -174,8 +174,9 @@ fn monitoring_is_left_out_where_its_kinds_are_missing() {
     for (label, value) in monitor["spec"]["selector"]["matchLabels"].as_object().expect("labels") {
         assert_eq!(&admin["metadata"]["labels"][label], value, "the monitor selects the admin Service");
     }
+    assert_eq!(monitor["spec"]["endpoints"][0]["relabelings"][0]["targetLabel"], "instance");
     let rules = only(&objects, "PrometheusRule")["spec"]["groups"].as_array().expect("groups").clone();
-    assert!(!rules.is_empty());
+    assert!(!rules.is_empty() && Value::from(rules).to_string().contains("\"docs/runbooks/stalled.md\""));
     let dashboards = render(&["metrics.dashboards.enabled=true"]);
     let maps = of_kind(&dashboards, "ConfigMap");
     assert_eq!(maps.len(), 4);
@@ -185,6 +186,32 @@ fn monitoring_is_left_out_where_its_kinds_are_missing() {
             let dashboard: Value = serde_json::from_str(text.as_str().expect("text")).expect("a dashboard");
             assert!(dashboard["panels"].is_array());
         }
+    }
+}
+
+#[test]
+fn the_load_is_scraped_and_links_lead_to_the_runbooks() {
+    let values = "metrics.serviceMonitor.enabled=true,metrics.prometheusRule.enabled=true,metrics.dashboards.enabled=true,\
+                  loadtest.enabled=true,metrics.runbooks=https://example.org/books/";
+    let kinds = ["ServiceMonitor", "PrometheusRule", "PodMonitor"];
+    let kinds = kinds.map(|kind| format!("--api-versions=monitoring.coreos.com/v1/{kind}"));
+    let objects = try_render(&["--set", values, &kinds[0], &kinds[1], &kinds[2]]).expect("rendered");
+    let pod = &only(&objects, "Job")["spec"]["template"];
+    let monitor = only(&objects, "PodMonitor");
+    for (label, value) in monitor["spec"]["selector"]["matchLabels"].as_object().expect("labels") {
+        assert_eq!(&pod["metadata"]["labels"][label], value, "the monitor selects the Job's pods");
+    }
+    assert_eq!(pod["spec"]["containers"][0]["ports"][0]["name"], monitor["spec"]["podMetricsEndpoints"][0]["port"]);
+    let rules = only(&objects, "PrometheusRule").to_string();
+    assert!(rules.contains("\"https://example.org/books/stalled.md\"") && !rules.contains("docs/runbooks"));
+    for map in of_kind(&objects, "ConfigMap").iter().filter(|map| map["metadata"]["labels"]["grafana_dashboard"] == "1")
+    {
+        let text = map["data"].to_string();
+        assert!(text.contains("https://example.org/books") && !text.contains("docs/runbooks"));
+    }
+    for wrong in ["books", "https://example.org/a b"] {
+        let error = try_render(&["--set", &format!("metrics.runbooks={wrong}")]).expect_err("refused");
+        assert!(error.contains("runbooks"), "{error}");
     }
 }
 
