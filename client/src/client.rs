@@ -5,7 +5,7 @@ use blockchat_api::{
     AccountAnswer, BatchAnswer, BlockAnswer, BlockPage, BlockRange, CertificateAnswer, EventRange, EvidenceAnswer,
     HistoryPage, HistoryRange, IDEMPOTENCY_KEY_HEADER, LotteryAnswer, NetworkAnswer, Problem, ReceiptAnswer,
     SignedTransactionRequest, StakeRequest, StatusAnswer, SubmitAnswer, TransactionAnswer, TransactionBatchRequest,
-    Wait, WaitQuery, WalletAnswer, paths, printable,
+    Wait, WaitQuery, WalletAnswer, paths,
 };
 use blockchat_ledger::SignedTransaction;
 use blockchat_names::Names;
@@ -284,8 +284,7 @@ fn transport(url: String, source: reqwest::Error) -> Error {
 }
 
 fn unexpected(url: String, status: u16, error: &serde_json::Error) -> Error {
-    // It may quote the answer.
-    Error::UnexpectedAnswer { url, status, reason: printable(&error.to_string()) }
+    Error::UnexpectedAnswer { url, status, reason: error.to_string() }
 }
 
 /// `Retry-After` in seconds; the form with a date is not used by a node.

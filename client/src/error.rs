@@ -1,6 +1,6 @@
 //! What can go wrong between a client and a node.
 
-use blockchat_api::Problem;
+use blockchat_api::{Problem, printable};
 use std::time::Duration;
 
 /// Why a call failed.
@@ -43,13 +43,13 @@ pub enum Error {
         retry_after: Option<Duration>,
     },
     /// An answer that is not of the documented form: something else listens there, or the versions don't fit.
-    #[error("{url} answered HTTP {status} in a form that is not documented: {reason}")]
+    #[error("{url} answered HTTP {status} in a form that is not documented: {}", printable(.reason))]
     UnexpectedAnswer {
         /// What was called.
         url: String,
         /// The HTTP status.
         status: u16,
-        /// What could not be read.
+        /// What could not be read; it may quote the answer.
         reason: String,
     },
 }

@@ -1,7 +1,7 @@
 //! What happens on the chain, as it happens: a node's server-sent events.
 
 use crate::{Client, Error};
-use blockchat_api::{Event, printable};
+use blockchat_api::Event;
 use std::time::Duration;
 
 /// Longest event that is read, in bytes: a block names at most 65,536 transactions.
@@ -47,7 +47,7 @@ impl EventStream {
             // The end may be half here.
             self.scanned = self.buffer.len().saturating_sub(1);
             if self.buffer.len() > MAX_EVENT_BYTES {
-                return Err(self.unexpected(&format!("an event of more than {MAX_EVENT_BYTES} bytes")));
+                return Err(self.unexpected(format!("an event of more than {MAX_EVENT_BYTES} bytes")));
             }
             let read = tokio::time::timeout(SILENCE, self.response.chunk()).await;
             let read = read.map_err(|_| Error::Timeout { url: self.url.clone() })?;
@@ -59,7 +59,7 @@ impl EventStream {
 
     /// One event; none for a comment, or one that this version doesn't know.
     fn parse(&mut self, text: &[u8]) -> Result<Option<Event>, Error> {
-        let text = std::str::from_utf8(text).map_err(|error| self.unexpected(&error.to_string()))?;
+        let text = std::str::from_utf8(text).map_err(|error| self.unexpected(error.to_string()))?;
         let (mut name, mut data) = ("", String::new());
         for line in text.lines() {
             if let Some(value) = line.strip_prefix("event:") {
@@ -71,16 +71,15 @@ impl EventStream {
         if data.is_empty() {
             return Ok(None);
         }
-        let event = Event::parse(name, &data).map_err(|error| self.unexpected(&error.to_string()))?;
+        let event = Event::parse(name, &data).map_err(|error| self.unexpected(error.to_string()))?;
         if let Some(Event::Block(block)) = &event {
             self.position = Some(block.index);
         }
         Ok(event)
     }
 
-    fn unexpected(&self, reason: &str) -> Error {
-        // It may quote the event.
-        Error::UnexpectedAnswer { url: self.url.clone(), status: 200, reason: printable(reason) }
+    fn unexpected(&self, reason: String) -> Error {
+        Error::UnexpectedAnswer { url: self.url.clone(), status: 200, reason }
     }
 }
 

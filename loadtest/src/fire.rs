@@ -241,7 +241,7 @@ impl Sender {
                 return Err(Failure::Gone(error));
             }
             if !error.is_transport() && (error.retry_after().is_none() || past(self.policy.retry_bound)) {
-                return Err(Failure::Refused(reason(&error)));
+                return Err(Failure::Refused(reason(&error).to_owned()));
             }
             self.log.repeated += 1;
             backoff *= 2;
@@ -282,11 +282,11 @@ pub fn code(problem: &Problem) -> &'static str {
 }
 
 /// The name under which a failure is counted.
-pub fn reason(error: &Error) -> String {
+pub fn reason(error: &Error) -> &'static str {
     match error {
-        Error::Problem { problem, .. } => code(problem).to_owned(),
-        Error::Connection { .. } => "connection".to_owned(),
-        Error::Timeout { .. } => "timeout".to_owned(),
-        _ => "unexpected_answer".to_owned(),
+        Error::Problem { problem, .. } => code(problem),
+        Error::Connection { .. } => "connection",
+        Error::Timeout { .. } => "timeout",
+        _ => "unexpected_answer",
     }
 }

@@ -115,7 +115,7 @@ async fn hit(member: Member, payment: Payment, due: Instant, progress: Progress)
             }
             status => Ok((answer.transaction_id, status)),
         },
-        Err(error) => Err(reason(&error)),
+        Err(error) => Err(reason(&error).to_owned()),
     };
     match &outcome {
         Ok((_, status)) => {

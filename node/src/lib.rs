@@ -3,6 +3,7 @@
 //! Data flows one way (HTTP and peers → runtime → log → actions); back edges are only new inputs.
 
 pub mod app;
+mod bounded;
 pub mod config;
 pub mod health;
 pub mod http;

@@ -167,6 +167,7 @@ impl Core {
 
     /// A snapshot for readers.
     pub fn view(&self) -> View {
+        let blocks_behind = self.blocks_behind();
         View {
             height: self.tip.index,
             tip: self.tip.clone(),
@@ -177,13 +178,13 @@ impl Core {
             },
             voting: self.phase != Phase::Booting && self.may_vote(),
             caught_up: self.caught_up,
-            syncing: self.is_behind(),
+            syncing: sync::lags(blocks_behind),
             pool_transactions: self.pool.len(),
             pool_bytes: self.pool.bytes(),
             pool_limits: self.pool.limits(),
             peer_heights: self.peers.iter().map(|peer| peer.height).collect(),
             connected: self.connected().count(),
-            blocks_behind: self.blocks_behind(),
+            blocks_behind,
         }
     }
 

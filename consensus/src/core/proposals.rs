@@ -178,26 +178,23 @@ impl Core {
         let proposal = message.proposal.message.clone();
         let proposer = proposal.proposer.0;
         let block = proposal.block.0;
-        let judged = |result, out: &mut Outputs| {
-            out.actions.push(Action::Event(Event::ProposalReceived { proposer, block, result }));
-        };
         // Until its signature is checked a proposal says nothing about anybody but whoever sent it.
-        let refused = |result, out: &mut Outputs| {
-            out.actions.push(Action::Event(Event::ProposalReceived { proposer: from, block, result }));
+        let judged = |proposer, result, out: &mut Outputs| {
+            out.actions.push(Action::Event(Event::ProposalReceived { proposer, block, result }));
         };
         let round = proposal.round.as_i64();
         let ours = self.engine.round().map_or(-1, i64::from);
         if round > ours + i64::from(MAX_FUTURE_ROUND_LOOKAHEAD) {
-            refused("too_far_ahead", out);
+            judged(from, "too_far_ahead", out);
             return Ok(());
         }
         if let Err(reason) = self.check_proposal(&message) {
-            refused(reason, out);
+            judged(from, reason, out);
             return Ok(());
         }
         let fresh = proposal.pol_round.is_nil();
         if fresh && let Some(wait) = self.is_from_the_future(&message.header) {
-            judged("from_the_future", out);
+            judged(proposer, "from_the_future", out);
             if self.held.iter().filter(|(peer, _)| *peer == from).count() < MAX_HELD_PER_PEER {
                 self.held.push((from, PeerMessage::Proposal(Box::new(message))));
                 out.actions.push(Action::SetTimer { id: TimerId::Held, after: wait });
@@ -207,13 +204,13 @@ impl Core {
         let id = proposal.block.0;
         let proposed = ProposedIn { round: proposal.round, pol_round: proposal.pol_round, proposer };
         let Some(candidate) = self.candidates.named(proposal.round, id, &message.header, &message.transactions) else {
-            judged("too_many", out);
+            judged(proposer, "too_many", out);
             return Ok(());
         };
         if !candidate.waiting.contains(&proposed) {
             candidate.waiting.push(proposed);
         }
-        judged("accepted", out);
+        judged(proposer, "accepted", out);
         self.feed(EngineInput::Proposal(message.proposal), out)?;
         self.complete(id, out)?;
         if self.candidates.any_incomplete() {

@@ -79,6 +79,11 @@ pub(super) struct SyncJob {
     from: u16,
 }
 
+/// The block after the tip is on its way to everybody.
+pub(super) const fn lags(blocks_behind: u64) -> bool {
+    blocks_behind > 1
+}
+
 impl Core {
     /// The highest block that some connected peer is known to have.
     fn best_height(&self) -> u64 {
@@ -99,7 +104,7 @@ impl Core {
 
     /// Whether more members than may lie are more than a block ahead.
     pub(super) fn is_behind(&self) -> bool {
-        self.blocks_behind() > 1
+        lags(self.blocks_behind())
     }
 
     /// How far more members than may lie are ahead.

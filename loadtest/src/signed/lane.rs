@@ -64,7 +64,7 @@ pub struct Runner {
 /// The answer to one request.
 enum Verdict {
     /// How many from the front were decided; the rest is to be sent again.
-    Again(usize, String),
+    Again(usize, &'static str),
     /// Everything is decided.
     Done,
     /// No answer.
@@ -121,7 +121,7 @@ impl Runner {
                 }
             };
             if self.log.gone.is_some() || Instant::now() > self.deadline + GONE_BOUND {
-                self.reject(&code, request.len());
+                self.reject(code, request.len());
                 return false;
             }
             self.log.repeated += 1;
@@ -135,7 +135,7 @@ impl Runner {
             Err(error) if error.is_transport() => return Verdict::Silent(error),
             Err(error) if error.retry_after().is_some() => return Verdict::Again(0, reason(&error)),
             Err(error) => {
-                self.reject(&reason(&error), request.len());
+                self.reject(reason(&error), request.len());
                 return Verdict::Done;
             }
         };
@@ -149,9 +149,7 @@ impl Runner {
                     let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
                     waiting.push_back((transaction.transaction().nonce, due));
                 }
-                BatchItem::Rejected(problem) if comes_later(&problem) => {
-                    return Verdict::Again(index, code(&problem).to_owned());
-                }
+                BatchItem::Rejected(problem) if comes_later(&problem) => return Verdict::Again(index, code(&problem)),
                 BatchItem::Rejected(problem) => self.reject(code(&problem), 1),
             }
         }

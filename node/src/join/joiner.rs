@@ -18,7 +18,9 @@ use super::settings::{JoinError, JoinSettings, Phase};
 use super::wire::{
     FOUNDING_PATH, Founding, REGISTER_PATH, Register, Registered, first_difference, from_base64, proof_bytes, to_base64,
 };
+use crate::bounded;
 use crate::peer::Problem;
+use crate::telemetry::Seldom;
 
 /// The longest answer that is read.
 const MAX_ANSWER_BYTES: usize = 4 << 20;
@@ -74,13 +76,9 @@ impl PeerClient {
         let unreachable = |error: reqwest::Error| Failed::Unreachable(with_causes(&error));
         let mut response = request.send().await.map_err(unreachable)?;
         let status = response.status();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-                return Err(Failed::Unreachable("the answer is too long".to_owned()));
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let Some(body) = bounded::body(&mut response, MAX_ANSWER_BYTES).await.map_err(unreachable)? else {
+            return Err(Failed::Unreachable("the answer is too long".to_owned()));
+        };
         if status.is_success() {
             return serde_json::from_slice(&body)
                 .map_err(|_| Failed::Unreachable("the answer is not of this protocol".to_owned()));
@@ -293,8 +291,7 @@ struct Waits {
     first: Duration,
     last: Duration,
     next: Duration,
-    complain_every: Duration,
-    complained: Option<Instant>,
+    complaints: Seldom,
 }
 
 impl Waits {
@@ -304,14 +301,13 @@ impl Waits {
             first: timing.retry_first,
             last: timing.retry_last,
             next: timing.retry_first,
-            complain_every: timing.complain_every,
-            complained: None,
+            complaints: Seldom::every(timing.complain_every),
         }
     }
 
     fn reset(&mut self) {
         self.next = self.first;
-        self.complained = None;
+        self.complaints.reset();
     }
 
     fn next(&mut self) -> Duration {
@@ -321,8 +317,7 @@ impl Waits {
     }
 
     fn complain(&mut self, url: &str, reason: &str) {
-        if self.complained.is_none_or(|last| last.elapsed() >= self.complain_every) {
-            self.complained = Some(Instant::now());
+        if self.complaints.due().is_some() {
             warn!(bootstrap = %url, %reason, "waiting for the bootstrap node");
         }
     }

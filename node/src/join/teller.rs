@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::join_all;
-use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::Joining;
@@ -16,6 +15,7 @@ use super::joiner::{Failed, PeerClient};
 use super::settings::JoinError;
 use super::wire::{DESCRIPTOR_PATH, NetworkPackage, Told, from_base64};
 use crate::peer::{Directory, PeerNetwork};
+use crate::telemetry::Seldom;
 
 const COMPLAIN_EVERY: Duration = Duration::from_mins(1);
 
@@ -51,9 +51,8 @@ impl Teller {
             let package = known.package();
             let told = missing.iter().map(|(id, url)| self.tell(*id, url, &package));
             for (id, refusal) in join_all(told).await.into_iter().flatten() {
-                let due = complained.get(&id).is_none_or(|at: &Instant| at.elapsed() >= COMPLAIN_EVERY);
-                if due {
-                    complained.insert(id, Instant::now());
+                let complaints = complained.entry(id).or_insert(Seldom::every(COMPLAIN_EVERY));
+                if complaints.due().is_some() {
                     warn!(peer = id, %refusal, "a member does not take its network");
                 }
             }

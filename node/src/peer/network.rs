@@ -326,7 +326,7 @@ async fn keep_dialled<I: Inbox>(adopter: Adopter<I>, names: Names, credentials: 
                     Err(error) => Some(format!("{url}: {error}")),
                     Ok(raw) => {
                         let started = Instant::now();
-                        complaints = Seldom::default();
+                        complaints.reset();
                         if let Some(ended) = adopter.adopt(id, raw).await {
                             ended.cancelled().await;
                         }

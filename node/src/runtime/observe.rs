@@ -325,7 +325,7 @@ fn clamp(value: impl TryInto<i64>) -> i64 {
 #[cfg(test)]
 mod tests {
     use blockchat_ledger::PoolLimits;
-    use prometheus::{Registry, TextEncoder};
+    use prometheus::Registry;
 
     use super::*;
     use crate::storage::fixture::Chain;
@@ -352,12 +352,11 @@ mod tests {
     fn neither_fetched_blocks_nor_idle_time_count_as_the_networks_pace() {
         let mut chain = Chain::found();
         let recovered = chain.next(None);
-        let registry = Registry::new();
-        let metrics = Metrics::register(&registry).unwrap();
+        let metrics = Metrics::register(&Registry::new()).unwrap();
         let mut view = view(&recovered);
-        let mut observer = Observer::new(metrics, Place::default(), chain.ring.clone(), 0, &view);
+        let mut observer = Observer::new(metrics.clone(), Place::default(), chain.ring.clone(), 0, &view);
         let value = |name: &str| -> u64 {
-            let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+            let text = metrics.encode().unwrap().unwrap();
             let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
             value.unwrap_or_else(|| panic!("{name} in {text}")).parse().unwrap()
         };

@@ -1,21 +1,40 @@
 //! Log lines that others can cause as often as they like.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// One line of a kind in this time.
+use tokio::time::Instant;
+
+/// One line of a kind in this time, if nobody says otherwise.
 const EVERY: Duration = Duration::from_secs(10);
 
 /// Says when the next line of a kind may be written: others must not fill a disk, nor make the node wait for it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Seldom {
+    every: Duration,
     last: Option<Instant>,
     left_out: u64,
 }
 
+impl Default for Seldom {
+    fn default() -> Self {
+        Self::every(EVERY)
+    }
+}
+
 impl Seldom {
+    /// A line at once, and then one in this time.
+    pub const fn every(every: Duration) -> Self {
+        Self { every, last: None, left_out: 0 }
+    }
+
+    /// The next line is written.
+    pub const fn reset(&mut self) {
+        (self.last, self.left_out) = (None, 0);
+    }
+
     /// How many were left out since the last one, if this one is to be written.
     pub fn due(&mut self) -> Option<u64> {
-        if self.last.is_some_and(|last| last.elapsed() < EVERY) {
+        if self.last.is_some_and(|last| last.elapsed() < self.every) {
             self.left_out = self.left_out.saturating_add(1);
             return None;
         }

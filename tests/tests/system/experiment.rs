@@ -1,9 +1,16 @@
 //! The load generator with real nodes: the experiments end in one chain, nothing is left behind, bad files stop it early.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use blockchat_tests::{Folder, LONG, Network, Program, SHORT, binary, eventually};
 use serde_json::Value;
+
+/// A folder for the nodes' data, which exists, and a place for the report.
+fn places(folder: &Folder) -> (PathBuf, PathBuf) {
+    let [data, report] = ["data", "report"].map(|name| folder.path().join(name));
+    std::fs::create_dir(&data).expect("a folder");
+    (data, report)
+}
 
 /// The generator with these arguments and its output in `folder`.
 fn loadtest(folder: &Path, arguments: &[&str]) -> Program {
@@ -33,6 +40,12 @@ fn processes_of(folder: &Path) -> Vec<String> {
     found
 }
 
+/// A run that has ended, however it did, leaves neither processes nor data.
+fn assert_nothing_left(data: &Path) {
+    assert_eq!(entries(data), Vec::<String>::new(), "data left behind");
+    assert_eq!(processes_of(data), Vec::<String>::new(), "processes left behind");
+}
+
 fn entries(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).expect("the folder of the data");
     entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
@@ -42,8 +55,7 @@ fn entries(folder: &Path) -> Vec<String> {
 async fn ten_nodes_run_the_experiment_without_a_fork() {
     let _slot = Network::of(10).prepare().await;
     let folder = Folder::new();
-    let [data, report] = ["data", "report"].map(|name| folder.path().join(name));
-    std::fs::create_dir(&data).expect("a folder");
+    let (data, report) = places(&folder);
     let [data_text, report_text] = [&data, &report].map(|path| path.display().to_string());
     let mut program = loadtest(
         folder.path(),
@@ -77,8 +89,7 @@ async fn ten_nodes_run_the_experiment_without_a_fork() {
         assert_eq!(run["load"][name], expected, "{name}: {run}");
     }
     assert!(report.join("report.md").is_file());
-    assert_eq!(entries(&data), Vec::<String>::new(), "data left behind");
-    assert_eq!(processes_of(&data), Vec::<String>::new(), "processes left behind");
+    assert_nothing_left(&data);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,8 +122,7 @@ async fn a_malformed_transaction_file_stops_before_anything_is_sent() {
 async fn the_cost_of_observing_is_measured_on_two_networks_side_by_side() {
     let _slot = Network::of(4).prepare().await;
     let folder = Folder::new();
-    let [data, report] = ["data", "report"].map(|name| folder.path().join(name));
-    std::fs::create_dir(&data).expect("a folder");
+    let (data, report) = places(&folder);
     let [data_text, report_text] = [&data, &report].map(|path| path.display().to_string());
     let load = ["--nodes", "2", "--capacity", "20", "--rounds", "1", "--rate", "60", "--batch", "5", "--seconds", "7"];
     let variants = ["--variants", "metrics,traces-all,dead-collector-all"];
@@ -141,17 +151,15 @@ async fn the_cost_of_observing_is_measured_on_two_networks_side_by_side() {
     }
     let table = std::fs::read_to_string(report.join("cost.md")).expect("cost.md");
     assert!(table.contains("metrics, traces of 100 %"), "{table}");
-    assert_eq!(entries(&data), Vec::<String>::new(), "data left behind");
-    assert_eq!(processes_of(&data), Vec::<String>::new(), "processes left behind");
+    assert_nothing_left(&data);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupted_experiment_leaves_nothing_behind() {
     let _slot = Network::of(5).prepare().await;
     let folder = Folder::new();
-    let data = folder.path().join("data");
-    std::fs::create_dir(&data).expect("a folder");
-    let [data_text, report] = [&data, &folder.path().join("report")].map(|path| path.display().to_string());
+    let (data, report) = places(&folder);
+    let [data_text, report] = [&data, &report].map(|path| path.display().to_string());
     let mut program =
         loadtest(folder.path(), &["reproduce", "--fairness", "--data-dir", &data_text, "--output", &report]);
     eventually("the five nodes to run", LONG, async || {
@@ -163,6 +171,5 @@ async fn an_interrupted_experiment_leaves_nothing_behind() {
     program.interrupt();
     let finished = program.wait(SHORT).await;
     assert_eq!(finished.status.code(), Some(130), "{}", program.tail());
-    assert_eq!(processes_of(&data), Vec::<String>::new(), "processes left behind");
-    assert_eq!(entries(&data), Vec::<String>::new(), "data left behind");
+    assert_nothing_left(&data);
 }

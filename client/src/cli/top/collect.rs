@@ -170,7 +170,7 @@ pub fn plain(error: &Error) -> String {
             let cause = cause.split(" (os error").next().unwrap_or(cause);
             output::text(&cause.to_lowercase())
         }
-        Error::Problem { problem, .. } => output::text(&problem.detail),
+        Error::Problem { problem, .. } => problem.detail.clone(),
         Error::UnexpectedAnswer { status, .. } => format!("answers as no BlockChat node does (HTTP {status})"),
         Error::InvalidUrl { .. } | Error::InvalidHeader { .. } => output::text(&error.to_string()),
     }

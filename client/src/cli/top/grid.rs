@@ -99,7 +99,7 @@ fn node(node: &NodeRow) -> Row {
     }
     let Some(phase) = node.phase else { return note("asked, no answer yet".to_owned(), Mood::Odd) };
     if phase == Phase::Joining {
-        let waiting = output::text(node.waiting_for.as_deref().unwrap_or("the network"));
+        let waiting = node.waiting_for.as_deref().unwrap_or("the network");
         return note(format!("joining: waiting for {waiting}"), Mood::Odd);
     }
     let (tip, bad) = match (node.tip, node.differs_at) {

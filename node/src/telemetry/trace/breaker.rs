@@ -6,6 +6,8 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use crate::telemetry::TraceMetrics;
+
 /// How long no spans are made.
 const PAUSE: Duration = Duration::from_secs(30);
 /// How many are made after that.
@@ -19,21 +21,26 @@ pub struct Breaker {
     until: AtomicU64,
     /// Spans of the probe that may still be made.
     left: AtomicI64,
-}
-
-impl Default for Breaker {
-    fn default() -> Self {
-        Self { began: Instant::now(), until: AtomicU64::new(0), left: AtomicI64::new(0) }
-    }
+    metrics: TraceMetrics,
 }
 
 impl Breaker {
-    /// Whether a span may be made now.
+    /// The collector works, until it is known not to.
+    pub fn new(metrics: &TraceMetrics) -> Self {
+        let (until, left, metrics) = (AtomicU64::new(0), AtomicI64::new(0), metrics.clone());
+        Self { began: Instant::now(), until, left, metrics }
+    }
+
+    /// Whether a span may be made now. One that may not counts as dropped.
     pub fn allows(&self) -> bool {
-        match self.until.load(Relaxed) {
+        let allowed = match self.until.load(Relaxed) {
             0 => true,
             until => self.millis(Duration::ZERO) >= until && self.left.fetch_sub(1, Relaxed) > 0,
+        };
+        if !allowed {
+            self.metrics.spans_dropped_total.inc();
         }
+        allowed
     }
 
     /// The collector took a batch.
@@ -51,6 +58,12 @@ impl Breaker {
         u64::try_from((self.began.elapsed() + later).as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// What was counted.
+    #[cfg(test)]
+    pub(super) fn dropped(&self) -> u64 {
+        self.metrics.spans_dropped_total.get()
+    }
+
     /// The pause is over at once.
     #[cfg(test)]
     pub(super) fn pause_ends(&self) {
@@ -61,7 +74,10 @@ impl Breaker {
 
 #[cfg(test)]
 mod tests {
+    use prometheus::Registry;
+
     use super::*;
+    use crate::telemetry::Metrics;
 
     fn allowed(breaker: &Breaker, asked: usize) -> usize {
         (0..asked).filter(|_| breaker.allows()).count()
@@ -69,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_pause_then_a_probe_then_what_became_of_it() {
-        let breaker = Breaker::default();
+        let breaker = Breaker::new(&Metrics::register(&Registry::new()).unwrap().trace);
         assert_eq!(allowed(&breaker, 1_000), 1_000);
         breaker.refused();
         assert_eq!(allowed(&breaker, 1_000), 0);

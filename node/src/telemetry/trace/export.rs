@@ -21,6 +21,7 @@ use opentelemetry_sdk::trace::{
 
 use super::TraceSettings;
 use super::breaker::Breaker;
+use crate::bounded;
 use crate::telemetry::place::Place;
 use crate::telemetry::{TelemetryError, TraceMetrics, VERSION};
 
@@ -78,7 +79,7 @@ pub(super) fn provider(
     Ok(SdkTracerProvider::builder()
         .with_span_processor(queue)
         .with_resource(resource.build())
-        .with_sampler(Beginning::of(settings.ratio, breaker, metrics))
+        .with_sampler(Beginning::of(settings.ratio, breaker))
         .build())
 }
 
@@ -88,14 +89,13 @@ pub(super) fn provider(
 pub(super) struct Beginning {
     by_ratio: Sampler,
     breaker: Arc<Breaker>,
-    metrics: TraceMetrics,
 }
 
 impl Beginning {
     /// A share of 0 to 1.
-    pub(super) fn of(ratio: f64, breaker: &Arc<Breaker>, metrics: &TraceMetrics) -> Self {
+    pub(super) fn of(ratio: f64, breaker: &Arc<Breaker>) -> Self {
         let by_ratio = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(ratio)));
-        Self { by_ratio, breaker: breaker.clone(), metrics: metrics.clone() }
+        Self { by_ratio, breaker: breaker.clone() }
     }
 }
 
@@ -114,7 +114,6 @@ impl ShouldSample for Beginning {
         let mut result = inner.should_sample(parent, trace, name, kind, attributes, links);
         let begins_here = !linked && !parent.is_some_and(|parent| parent.span().span_context().is_valid());
         if begins_here && result.decision == SamplingDecision::RecordAndSample && !self.breaker.allows() {
-            self.metrics.spans_dropped_total.inc();
             result.decision = SamplingDecision::Drop;
         }
         result
@@ -236,13 +235,9 @@ impl HttpClient for Http {
             if let Some(headers) = response.headers_mut() {
                 headers.extend(std::mem::take(answer.headers_mut()));
             }
-            let mut body = Vec::new();
-            while let Some(chunk) = answer.chunk().await? {
-                if body.len() + chunk.len() > MAX_ANSWER {
-                    return Err(format!("an answer of more than {MAX_ANSWER} bytes").into());
-                }
-                body.extend_from_slice(&chunk);
-            }
+            let Some(body) = bounded::body(&mut answer, MAX_ANSWER).await? else {
+                return Err(format!("an answer of more than {MAX_ANSWER} bytes").into());
+            };
             Ok::<_, HttpError>(response.body(body.into())?)
         });
         sent.await?

@@ -69,7 +69,6 @@ struct Inner {
     tracer: SdkTracer,
     book: Mutex<Book>,
     breaker: Arc<Breaker>,
-    metrics: TraceMetrics,
 }
 
 impl std::fmt::Debug for Traces {
@@ -89,14 +88,14 @@ pub struct Beside {
 impl Traces {
     /// Starts the way to the collector. Needs a tokio runtime.
     pub fn start(settings: &TraceSettings, metrics: &TraceMetrics, place: &Place) -> Result<Self, TelemetryError> {
-        let breaker = Arc::new(Breaker::default());
+        let breaker = Arc::new(Breaker::new(metrics));
         let provider = export::provider(settings, metrics, place, &breaker)?;
-        Ok(Self::of(provider, breaker, metrics.clone()))
+        Ok(Self::of(provider, breaker))
     }
 
-    fn of(provider: SdkTracerProvider, breaker: Arc<Breaker>, metrics: TraceMetrics) -> Self {
+    fn of(provider: SdkTracerProvider, breaker: Arc<Breaker>) -> Self {
         let tracer = provider.tracer("blockchat");
-        Self(Some(Arc::new(Inner { provider, tracer, book: Mutex::default(), breaker, metrics })))
+        Self(Some(Arc::new(Inner { provider, tracer, book: Mutex::default(), breaker })))
     }
 
     /// Whether there is a collector.
@@ -287,7 +286,7 @@ impl Traces {
         links: Vec<SpanContext>,
         attributes: Vec<KeyValue>,
     ) -> Option<Span> {
-        let inner = self.0.as_ref().filter(|inner| inner.may_make())?;
+        let inner = self.0.as_ref().filter(|inner| inner.breaker.allows())?;
         let links = links.into_iter().map(Link::with_context).collect();
         let builder = inner.tracer.span_builder(name).with_kind(SpanKind::Producer).with_start_time(began);
         let builder = builder.with_links(links).with_attributes(attributes);
@@ -308,21 +307,12 @@ impl Inner {
         began: SystemTime,
         attributes: impl FnOnce() -> Vec<KeyValue>,
     ) -> Option<Span> {
-        if !self.may_make() {
+        if !self.breaker.allows() {
             return None;
         }
         let builder = self.tracer.span_builder(name).with_kind(kind).with_start_time(began);
         let builder = builder.with_attributes(attributes());
         Some(self.tracer.build_with_context(builder, &Context::new().with_remote_span_context(parent.clone())))
-    }
-
-    /// Whether a span is worth making. One that is not counts as dropped.
-    fn may_make(&self) -> bool {
-        let allowed = self.breaker.allows();
-        if !allowed {
-            self.metrics.spans_dropped_total.inc();
-        }
-        allowed
     }
 
     fn sending(&self, transactions: &[SignedTransaction]) -> Beside {

@@ -8,6 +8,7 @@ use opentelemetry_sdk::trace::{SdkTracerProvider, SimpleSpanProcessor, SpanData,
 
 use prometheus::Registry;
 
+use super::breaker::Breaker;
 use super::{Traces, export};
 use crate::telemetry::Metrics;
 
@@ -46,12 +47,12 @@ impl Traces {
     pub(crate) fn collecting(ratio: f64) -> (Self, Collected) {
         let collected = Collected::default();
         let metrics = Metrics::register(&Registry::new()).unwrap().trace;
-        let breaker = Arc::default();
+        let breaker = Arc::new(Breaker::new(&metrics));
         let provider = SdkTracerProvider::builder()
             .with_span_processor(SimpleSpanProcessor::new(collected.clone()))
-            .with_sampler(export::Beginning::of(ratio, &breaker, &metrics))
+            .with_sampler(export::Beginning::of(ratio, &breaker))
             .build();
-        (Self::of(provider, breaker, metrics), collected)
+        (Self::of(provider, breaker), collected)
     }
 
     /// The span of a request that has just ended.
