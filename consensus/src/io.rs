@@ -299,7 +299,7 @@ pub enum Event {
     VoteReceived {
         /// `prevote` or `precommit`.
         kind: &'static str,
-        /// `accepted`, `stale`, `early` or `refused`.
+        /// `accepted` (for the height in progress, its signature unchecked), `stale` or `early`.
         result: &'static str,
     },
     /// The node runs without voting because its log is lost.

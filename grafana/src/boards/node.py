@@ -78,7 +78,7 @@ BLOCKS = Section(
         ),
         lines(
             "Votes received",
-            "Votes by type and result. `stale` and `early` are normal in small numbers; `refused` should not occur.",
+            "Votes by type and result. `accepted` are of the height in progress. `stale` and `early` are normal in small numbers.",
             PER_SECOND,
             queries.NODE_VOTES,
         ),

@@ -31,7 +31,10 @@ pub struct Observer {
     proposer: Option<u16>,
     /// As the metrics have them.
     peer_heights: Vec<Option<u64>>,
-    /// Whether its blocks are others' old ones, because it is behind.
+    /// Whether it is behind.
+    behind: bool,
+    /// Whether the blocks of this turn are others' old ones: it was behind before the turn, or is after it. The turn that
+    /// catches up ends without a lag.
     fetching: bool,
     /// For each member that misbehaves.
     complaints: BTreeMap<u16, Seldom>,
@@ -42,7 +45,7 @@ impl Observer {
     pub fn new(metrics: Metrics, place: Place, ring: Arc<Ring>, me: u16, view: &View) -> Self {
         let (last_block, height_began, step, proposer) = (None, None, None, None);
         place.joined(me);
-        let (peer_heights, complaints, fetching) = (Vec::new(), BTreeMap::new(), behind(view));
+        let (peer_heights, complaints, behind) = (Vec::new(), BTreeMap::new(), behind(view));
         let observer = Self {
             metrics,
             place,
@@ -53,7 +56,8 @@ impl Observer {
             step,
             proposer,
             peer_heights,
-            fetching,
+            behind,
+            fetching: behind,
             complaints,
         };
         let members = observer.ring.members().len();
@@ -101,10 +105,11 @@ impl Observer {
         self.metrics.consensus.proposals_total.with_label_values(&[&member.to_string(), result]).inc();
     }
 
-    /// A new snapshot.
+    /// The snapshot after a turn, whose commits follow.
     pub fn view(&mut self, view: &View, connected: usize) {
         self.place.at(view.height, view.round.unwrap_or(0));
-        self.fetching = behind(view);
+        let was_behind = std::mem::replace(&mut self.behind, behind(view));
+        self.fetching = was_behind || self.behind;
         if !self.metrics.is_on() {
             return;
         }
@@ -370,6 +375,10 @@ mod tests {
         observer.committed(&chain.next(None), None);
         assert_eq!((blocks(), intervals()), (0, 0), "fetched");
         view.syncing = false;
+        observer.view(&view, 1);
+        observer.committed(&chain.next(None), None);
+        observer.committed(&chain.next(None), None);
+        assert_eq!((blocks(), intervals()), (0, 0), "fetched in the turn that catches up");
         observer.view(&view, 1);
         observer.committed(&chain.next(None), None);
         observer.committed(&chain.next(None), None);

@@ -7,7 +7,7 @@ use super::Metrics;
 const KINDS: [&str; 6] = ["coins", "message", "coins_and_message", "stake", "grant", "genesis"];
 const STEPS: [&str; 3] = ["propose", "prevote", "precommit"];
 const VOTES: [&str; 2] = ["prevote", "precommit"];
-const VOTE_RESULTS: [&str; 4] = ["accepted", "stale", "early", "refused"];
+const VOTE_RESULTS: [&str; 3] = ["accepted", "stale", "early"];
 const EVIDENCE: [&str; 2] = ["vote", "proposal"];
 /// What clients run into; rarer reasons appear when they occur.
 const REJECTIONS: [&str; 9] = [

@@ -46,7 +46,7 @@ metrics_struct! {
         syncing: IntGauge;
         /// Rounds that ended by a timeout, by step (propose, prevote, precommit).
         round_timeouts_total: IntCounterVec, labels = &["step"];
-        /// Votes received, by type (prevote, precommit) and result (accepted, early, stale, refused).
+        /// Votes received, by type (prevote, precommit) and result: accepted for the height in progress, early for a later one, stale. Their signatures are not checked yet.
         votes_total: IntCounterVec, labels = &["type", "result"];
         /// Conflicting statements of one member, by kind (vote, proposal).
         evidence_total: IntCounterVec, labels = &["kind"];
@@ -60,7 +60,7 @@ metrics_struct! {
 metrics_struct! {
     /// What the committed blocks hold.
     pub struct LedgerMetrics {
-        /// Blocks committed by this process.
+        /// Blocks committed by this process, those not counted that it fetched because it was behind; as in all that is said of blocks here.
         blocks_committed_total: IntCounter;
         /// Time that the thread that owns the state took for what made a block final, its transactions' execution included.
         block_apply_seconds: Histogram, buckets = CONSENSUS_SECONDS;

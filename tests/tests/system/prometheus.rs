@@ -10,18 +10,10 @@ use std::time::Duration;
 use blockchat_tests::{Collector, Folder, LONG, Load, Network, Program, SHORT, binary, client, eventually, send};
 use serde_json::{Value, json};
 
-/// Metrics that no panel and no rule shows, with what they are there for.
-const UNSEEN: [&str; 5] = [
-    // Told by its label in the variable `member`, and by `members_missing` in panels.
-    "blockchat_members",
-    // Of use beside `storage_bytes` only where a volume is shared.
-    "process_cpu_seconds_total",
-    "process_max_fds",
-    "process_start_time_seconds",
-    "process_virtual_memory_bytes",
-];
+/// Metrics that no panel and no rule shows: the process's, which the library brings along.
+const UNSEEN: [&str; 2] = ["process_max_fds", "process_virtual_memory_bytes"];
 
-/// Counters that stay at zero in a network without liars, and without anybody who asks too late to join.
+/// What stays at zero in a network without liars.
 const NEVER: [&str; 2] = ["blockchat_evidence_total", "blockchat_supply_deviation"];
 
 fn repository() -> PathBuf {
@@ -78,6 +70,11 @@ impl Prometheus {
         Ok(data["result"].as_array().cloned().unwrap_or_default())
     }
 
+    /// Whether a query has a result.
+    async fn finds(&self, query: &str) -> Result<(), String> {
+        if self.query(query).await?.is_empty() { Err(format!("nothing for {query}")) } else { Ok(()) }
+    }
+
     /// Alerts by name and state.
     async fn alerts(&self) -> Result<BTreeSet<(String, String)>, String> {
         let data = self.ask("alerts", &[]).await?;
@@ -86,12 +83,14 @@ impl Prometheus {
         Ok(alerts.iter().map(|alert| (text(&alert["labels"]["alertname"]), text(&alert["state"]))).collect())
     }
 
-    /// Waits until each of the alerts was seen pending and then firing.
+    /// Waits until each of the alerts fires, and was pending before: Prometheus' own record tells, whoever looks and when.
     async fn fire(&self, expected: &[&str]) {
-        let mut pending = BTreeSet::new();
         eventually(&format!("{expected:?} to be pending and then to fire"), LONG, async || {
+            let pending =
+                self.query(r#"count by (alertname) (count_over_time(ALERTS{alertstate="pending"}[10m]))"#).await?;
+            let pending: BTreeSet<&str> =
+                pending.iter().filter_map(|sample| sample["metric"]["alertname"].as_str()).collect();
             let alerts = self.alerts().await?;
-            pending.extend(alerts.iter().filter(|(_, state)| state == "pending").map(|(name, _)| name.clone()));
             let fires =
                 |name: &&str| pending.contains(*name) && alerts.contains(&((*name).to_owned(), "firing".to_owned()));
             if expected.iter().all(fires) {
@@ -119,22 +118,44 @@ fn impatient(rules: &str) -> String {
     windows.iter().chain(&waits).fold(rules.to_owned(), |text, (long, short)| text.replace(long, short))
 }
 
-/// Every panel's title and queries, with Grafana's variables filled in.
-fn panels() -> Vec<(String, Vec<String>)> {
-    let mut panels = Vec::new();
-    for entry in std::fs::read_dir(repository().join("grafana/dashboards")).expect("dashboards").flatten() {
-        let text = std::fs::read_to_string(entry.path()).expect("a dashboard");
-        let dashboard: Value = serde_json::from_str(&text).expect("JSON");
-        for panel in dashboard["panels"].as_array().expect("panels").iter().filter(|panel| panel["type"] != "row") {
-            let queries = panel["targets"].as_array().expect("queries").iter().map(|target| {
-                let expression = target["expr"].as_str().expect("a query");
-                let filled = [("$__rate_interval", "10s"), ("$__range", "1m"), ("$namespace", ".*"), ("$member", ".*")];
-                filled.iter().fold(expression.to_owned(), |text, (name, value)| text.replace(name, value))
-            });
-            panels.push((panel["title"].as_str().expect("a title").to_owned(), queries.collect()));
+/// The dashboards.
+fn dashboards() -> Vec<Value> {
+    let entries = std::fs::read_dir(repository().join("grafana/dashboards")).expect("dashboards").flatten();
+    let texts = entries.map(|entry| std::fs::read_to_string(entry.path()).expect("a dashboard"));
+    texts.map(|text| serde_json::from_str(&text).expect("JSON")).collect()
+}
+
+/// A query with Grafana's variables filled in.
+fn filled(expression: &Value) -> String {
+    let expression = expression.as_str().expect("a query");
+    let values = [("$__rate_interval", "10s"), ("$__range", "1m"), ("$namespace", ".*"), ("$member", ".*")];
+    values.iter().fold(expression.to_owned(), |text, (name, value)| text.replace(name, value))
+}
+
+/// Every panel's title and queries.
+fn panels(dashboards: &[Value]) -> Vec<(String, Vec<String>)> {
+    let panels = dashboards.iter().flat_map(|dashboard| dashboard["panels"].as_array().expect("panels"));
+    let panels = panels.filter(|panel| panel["type"] != "row");
+    let queries = |panel: &Value| -> Vec<String> {
+        panel["targets"].as_array().expect("queries").iter().map(|target| filled(&target["expr"])).collect()
+    };
+    panels.map(|panel| (panel["title"].as_str().expect("a title").to_owned(), queries(panel))).collect()
+}
+
+/// The queries of annotations, which find something only when it happens, and the selectors of variables.
+fn annotations_and_variables(dashboards: &[Value]) -> BTreeSet<String> {
+    let mut queries = BTreeSet::new();
+    for dashboard in dashboards {
+        let annotations = dashboard["annotations"]["list"].as_array().expect("annotations");
+        queries.extend(annotations.iter().map(|annotation| filled(&annotation["expr"])));
+        let variables = dashboard["templating"]["list"].as_array().expect("variables");
+        for variable in variables.iter().filter(|variable| variable["type"] == "query") {
+            let query = filled(&variable["query"]["query"]);
+            let selector = query.strip_prefix("label_values(").and_then(|rest| rest.rsplit_once(','));
+            queries.insert(selector.expect("label_values(SELECTOR, LABEL)").0.to_owned());
         }
     }
-    panels
+    queries
 }
 
 #[test]
@@ -143,8 +164,18 @@ fn every_alert_has_a_runbook_and_a_test() {
     let pages: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("runbook: ")).collect();
     assert_eq!(pages.len(), rules.matches("- alert:").count(), "one alert, one runbook");
     let tests = std::fs::read_to_string(repository().join("grafana/rules/tests.yaml")).expect("the tests");
+    let tests: Value = serde_yaml_ng::from_str(&tests).expect("YAML");
+    let cases: Vec<&Value> = tests["tests"]
+        .as_array()
+        .expect("tests")
+        .iter()
+        .flat_map(|test| test["alert_rule_test"].as_array().map(Vec::as_slice).unwrap_or_default())
+        .collect();
     for alert in rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
-        assert!(tests.contains(&format!("alertname: {alert}")), "{alert} has no test");
+        let of_alert = cases.iter().filter(|case| case["alertname"] == alert);
+        let fires = |case: &&Value| case["exp_alerts"].as_array().is_some_and(|alerts| !alerts.is_empty());
+        let (firing, silent): (Vec<&Value>, Vec<&Value>) = of_alert.copied().partition(fires);
+        assert!(!firing.is_empty() && !silent.is_empty(), "{alert}: {firing:?}, {silent:?}");
     }
     for page in pages {
         assert!(repository().join(page).is_file(), "{page}");
@@ -158,8 +189,8 @@ async fn every_query_finds_data_and_faults_raise_alerts() {
     let network = Network::of(5).funded().set("POOL_TRANSACTIONS", 40);
     let network = network.set("OTLP_ENDPOINT", collector.url()).set("TRACE_RATIO", 1);
     let mut cluster = network.start().await;
-    for node in &cluster.nodes[..2] {
-        node.stake("10").await;
+    for node in [0, 1, 3] {
+        cluster.nodes[node].stake("10").await;
     }
     let targets: Vec<String> = cluster.nodes.iter().map(blockchat_tests::Node::admin_address).collect();
     let meters = blockchat_tests::free_address().to_string();
@@ -168,30 +199,21 @@ async fn every_query_finds_data_and_faults_raise_alerts() {
 
     // The load generator's own figures, while the nodes' wallets pay.
     let urls: Vec<String> = cluster.nodes.iter().map(|node| node.api_url()).collect();
-    let (nodes, output) = (urls.join(","), folder.path().join("report").display().to_string());
-    let rate = [
-        "rate",
-        "--nodes",
-        &nodes,
-        "--rate",
-        "60",
-        "--seconds",
-        "25",
-        "--metrics-listen",
-        &meters,
-        "--output",
-        &output,
-    ];
-    let generator = Program::start(&binary("blockchat-loadtest"), rate, [], &folder.path().join("rate.log"));
+    let generator = generate(&folder, "client", &urls.join(","), &meters);
     let load = Load::start(&cluster).await;
     load.progress(300).await;
 
     let (mut named, mut queries_of_all) = (BTreeSet::new(), Vec::new());
-    for (title, queries) in panels() {
+    let dashboards = dashboards();
+    for (title, queries) in panels(&dashboards) {
         for query in queries {
             named.extend(metrics_in(&query));
             queries_of_all.push((title.clone(), query));
         }
+    }
+    for query in annotations_and_variables(&dashboards) {
+        named.extend(metrics_in(&query));
+        prometheus.query(&query).await.unwrap_or_else(|error| panic!("{query}: {error}"));
     }
     let rules = prometheus.ask("rules", &[]).await.expect("rules");
     for rule in
@@ -216,20 +238,38 @@ async fn every_query_finds_data_and_faults_raise_alerts() {
         .filter(|name| !seen(name) && !UNSEEN.contains(name) && is_ours(name))
         .collect();
     assert!(unseen.is_empty(), "no panel or rule shows {unseen:?}");
-    let quiet: Vec<&str> =
-        known.iter().filter(|(name, moved)| !**moved && is_ours(name)).map(|(name, _)| family(name)).collect();
-    let unexpected: BTreeSet<&str> =
-        quiet.into_iter().filter(|name| !NEVER.contains(name) && !rises_by_faults(name)).collect();
+    let unexpected: BTreeSet<&str> = quiet(&known).into_iter().filter(|name| !rises_by_faults(name)).collect();
     assert!(unexpected.is_empty(), "nothing ever moved {unexpected:?}");
+    load.stop().await;
     drop(generator);
-    drop(load);
     // From now on nobody takes traces.
     drop(collector);
-    faults_raise_alerts(&prometheus, &mut cluster).await;
+    faults_raise_alerts(&prometheus, &mut cluster, || generate(&folder, "node", &urls[0], &meters)).await;
+    let known = known_metrics(&prometheus).await;
+    let unmoved = quiet(&known);
+    assert!(unmoved.is_empty(), "no fault ever moved {unmoved:?}");
 }
 
-/// A member dies, one more follows, payments pile up; both come back, one of them without its data.
-async fn faults_raise_alerts(prometheus: &Prometheus, cluster: &mut blockchat_tests::Cluster) {
+/// A load generator that tells its own figures; it or the nodes' wallets sign.
+fn generate(folder: &Folder, signer: &str, nodes: &str, meters: &str) -> Program {
+    let output = folder.path().join("report").display().to_string();
+    let load = ["rate", "--signer", signer, "--rate", "60", "--seconds", "25"];
+    let arguments = [&load[..], &["--nodes", nodes, "--metrics-listen", meters, "--output", &output]];
+    Program::start(&binary("blockchat-loadtest"), arguments.concat(), [], &folder.path().join("rate.log"))
+}
+
+/// Metrics that were always zero, but for those that have to be.
+fn quiet(known: &BTreeMap<String, bool>) -> BTreeSet<&str> {
+    let quiet = known.iter().filter(|(name, moved)| !**moved && is_ours(name)).map(|(name, _)| family(name));
+    quiet.filter(|name| !NEVER.contains(name)).collect()
+}
+
+/// A member with a stake dies, one more follows, payments pile up; both come back, one of them without its data.
+async fn faults_raise_alerts(
+    prometheus: &Prometheus,
+    cluster: &mut blockchat_tests::Cluster,
+    generate: impl Fn() -> Program,
+) {
     cluster.nodes[3].kill();
     prometheus.fire(&["BlockchatQuorumAtRisk", "BlockchatTargetDown"]).await;
     // The rest goes on without it, for long enough to be missed.
@@ -238,6 +278,14 @@ async fn faults_raise_alerts(prometheus: &Prometheus, cluster: &mut blockchat_te
     while cluster.nodes[0].height().await < height + 60 {
         cluster.nodes[0].transfer(&body).await;
     }
+    // Its turns to propose end in a second round, each for a moment.
+    eventually("a further round to be scraped", LONG, async || {
+        for _ in 0..20 {
+            cluster.nodes[0].transfer(&body).await;
+        }
+        prometheus.finds("max_over_time(blockchat_consensus_round[5m]) > 0").await
+    })
+    .await;
     prometheus.fire(&["BlockchatMemberMissing", "BlockchatSpansDropped"]).await;
 
     cluster.nodes[4].kill();
@@ -247,13 +295,13 @@ async fn faults_raise_alerts(prometheus: &Prometheus, cluster: &mut blockchat_te
         assert!([202, 503].contains(&answer.status), "{}", answer.text);
     }
     prometheus.fire(&["BlockchatStalled", "BlockchatPoolFull"]).await;
-    assert!(
-        !prometheus
-            .query("blockchat_transactions_rejected_total{reason=~\"pool_full|sender_full\"} > 0")
-            .await
-            .expect("a result")
-            .is_empty()
-    );
+    let _generator = generate();
+    for refused in [
+        "blockchat_transactions_rejected_total{reason=~\"pool_full|sender_full\"} > 0",
+        "blockchat_loadtest_rejected_total > 0",
+    ] {
+        eventually("the refusals to be counted", LONG, async || prometheus.finds(refused).await).await;
+    }
 
     cluster.nodes[4].start();
     cluster.nodes[4].ready().await;
@@ -310,11 +358,11 @@ async fn all_find_data(prometheus: &Prometheus, mut queries: Vec<(String, String
     }
     eventually("every query to find data", SHORT, async || {
         let mut empty = Vec::new();
-        for (title, query) in std::mem::take(&mut queries) {
-            let found = prometheus.query(&query).await?;
+        for (title, query) in &queries {
+            let found = prometheus.query(query).await?;
             let is_number = |sample: &Value| sample["value"][1].as_str().is_some_and(|value| value != "NaN");
             if !found.iter().any(is_number) {
-                empty.push((title, query));
+                empty.push((title.clone(), query.clone()));
             }
         }
         queries = empty;
