@@ -168,7 +168,7 @@ impl Sender {
             match self.send(&payment).await {
                 Ok(id) => {
                     self.log.accepted.push(id);
-                    self.progress.accepted();
+                    self.progress.accepted_as(id);
                 }
                 Err(Failure::Refused(reason)) => {
                     self.progress.rejected(&reason);

@@ -3,8 +3,9 @@
 use crate::live::Live;
 use crate::meters::Meters;
 use crate::stats::count_f64;
+use blockchat_ledger::Hash;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -17,6 +18,9 @@ const PERIOD: Duration = Duration::from_millis(200);
 const WINDOW: Duration = Duration::from_secs(2);
 /// How often the figures are printed where there is no terminal: a log is read later, and should stay short.
 const PLAIN_PERIOD: Duration = Duration::from_secs(10);
+
+/// Most transactions of blocks that are kept until it is known whose they are: those of a second or two.
+const MAX_EARLY: usize = 1_000;
 
 /// Counters of the run that is going on. Counting costs an atomic addition or two.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +36,7 @@ struct Shared {
     committed: AtomicU64,
     rejected: AtomicU64,
     waiting: AtomicU64,
+    own: Mutex<Own>,
     /// The blocks of the last [`WINDOW`], by the transactions in them.
     recent: Mutex<VecDeque<(Instant, u64)>>,
     /// What a node of the network measures itself.
@@ -39,6 +44,34 @@ struct Shared {
     /// Prints a line when the label changes: nobody sees a bar.
     plain: Option<Instant>,
     meters: Option<Meters>,
+}
+
+/// Which transactions are the load's.
+#[derive(Debug, Default)]
+struct Own {
+    /// Accepted, and in no block yet.
+    pending: HashSet<Hash>,
+    /// In a block, and not known to be accepted: the block may be told before the answer. The latest ones.
+    early: VecDeque<Hash>,
+}
+
+impl Own {
+    /// Whether it is in a block already.
+    fn accepted(&mut self, id: Hash) -> bool {
+        let Some(place) = self.early.iter().rposition(|early| *early == id) else {
+            self.pending.insert(id);
+            return false;
+        };
+        self.early.remove(place).is_some()
+    }
+
+    /// How many of a block's transactions were accepted before.
+    fn in_block(&mut self, transactions: &[Hash]) -> usize {
+        let (ours, others): (Vec<Hash>, Vec<Hash>) = transactions.iter().partition(|id| self.pending.remove(*id));
+        self.early.extend(others);
+        self.early.drain(..self.early.len().saturating_sub(MAX_EARLY));
+        ours.len()
+    }
 }
 
 impl Progress {
@@ -63,6 +96,7 @@ impl Progress {
             counter.store(0, Relaxed);
         }
         shared.recent.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *shared.own.lock().unwrap_or_else(PoisonError::into_inner) = Own::default();
         self.label(label);
     }
 
@@ -89,18 +123,28 @@ impl Progress {
         self.meter(|meters| meters.accepted.inc());
     }
 
+    /// One request was accepted, as this transaction: it counts as committed with the block that holds it.
+    pub fn accepted_as(&self, id: Hash) {
+        self.accepted();
+        if self.shared.own.lock().unwrap_or_else(PoisonError::into_inner).accepted(id) {
+            self.committed();
+        }
+    }
+
     /// One transaction was seen committed.
     pub fn committed(&self) {
         self.shared.committed.fetch_add(1, Relaxed);
         self.meter(|meters| meters.committed.inc());
     }
 
-    /// A block with so many transactions was seen, whoever sent them.
-    pub fn block(&self, transactions: u64) {
-        self.shared.committed.fetch_add(transactions, Relaxed);
-        self.meter(|meters| meters.committed.inc_by(transactions));
+    /// A block with these transactions was seen. The pace is the network's, whoever sent them.
+    pub fn block(&self, transactions: &[Hash]) {
+        let ours = self.shared.own.lock().unwrap_or_else(PoisonError::into_inner).in_block(transactions);
+        for _ in 0..ours {
+            self.committed();
+        }
         let mut recent = self.shared.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        recent.push_back((Instant::now(), transactions));
+        recent.push_back((Instant::now(), transactions.len() as u64));
         while recent.front().is_some_and(|(at, _)| at.elapsed() > WINDOW) {
             recent.pop_front();
         }
@@ -130,7 +174,7 @@ impl Progress {
     /// One request was refused for good, with this code.
     pub fn rejected(&self, reason: &str) {
         self.shared.rejected.fetch_add(1, Relaxed);
-        self.meter(|meters| meters.rejected.with_label_values(&[reason]).inc());
+        self.meter(|meters| meters.reject(reason));
     }
 
     /// One latency from the intended send.
@@ -279,6 +323,7 @@ async fn print(progress: Progress) {
 mod tests {
     use super::Progress;
     use crate::live::Live;
+    use blockchat_ledger::Hash;
 
     #[test]
     fn the_line_says_what_was_counted() {
@@ -292,13 +337,18 @@ mod tests {
         let waiting = progress.wait_for_money();
         assert_eq!(progress.line(), "5 nodes | 1 accepted of 10, 1 committed, 1 refused, 1 waiting for money");
         drop(waiting);
-        progress.block(7);
+        let ids: Vec<Hash> = (0u8..12).map(|byte| Hash::of_bytes(&[byte])).collect();
+        progress.accepted_as(ids[6]);
+        progress.block(&ids[..7]);
         assert!(progress.pace().is_none(), "one block has no pace");
         std::thread::sleep(std::time::Duration::from_millis(2));
-        progress.block(5);
+        progress.block(&ids[7..]);
         let (per_second, block_ms) = progress.pace().unwrap();
         assert!((per_second * block_ms / 1e3 - 5.0).abs() < 1e-6, "five in one block's time: {per_second} {block_ms}");
-        assert!(progress.line().contains("13 committed ("), "{}", progress.line());
+        assert!(progress.line().contains("2 committed ("), "others sent the rest: {}", progress.line());
+        // The block came before the answer.
+        progress.accepted_as(ids[0]);
+        assert!(progress.line().contains("3 committed ("), "{}", progress.line());
         progress.begin("10 nodes", 20);
         assert_eq!(progress.line(), "10 nodes | 0 accepted of 20");
     }

@@ -42,7 +42,10 @@ pub async fn measure(
 ) -> Result<Fired, LoadError> {
     let stakes = network.stakes().await?;
     let start_height = height(network.members.first()).await?;
-    let feed = network.members.first().map(|member| BlockFeed::start(member.client.clone(), progress.clone()));
+    let feed = network
+        .members
+        .first()
+        .map(|member| BlockFeed::start(member.client.clone(), start_height.saturating_add(1), progress.clone()));
     let figures = LiveFigures::start(network.members.iter().map(|member| member.client.clone()), progress);
     let logs = fire(plans, policy, progress).await?;
     let failed_nodes = failed_nodes(&logs);

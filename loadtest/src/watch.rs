@@ -88,18 +88,18 @@ pub struct BlockFeed {
 }
 
 impl BlockFeed {
-    /// From the next block on. A stream that breaks is opened again after its last block.
-    pub fn start(client: Client, progress: Progress) -> Self {
+    /// From the block at `from` on, which need not exist yet. A stream that breaks is opened again after its last block.
+    pub fn start(client: Client, from: u64, progress: Progress) -> Self {
         let height = Arc::new(AtomicU64::new(0));
         let seen = height.clone();
         let task = tokio::spawn(async move {
-            let mut next = None;
+            let mut next = from;
             loop {
-                if let Ok(mut events) = client.events(next).await {
+                if let Ok(mut events) = client.events(Some(next)).await {
                     while let Ok(Some(event)) = events.next().await {
                         if let Event::Block(block) = event {
-                            next = Some(block.index + 1);
-                            progress.block(block.transactions.len() as u64);
+                            next = block.index.saturating_add(1);
+                            progress.block(&block.transactions);
                             seen.store(block.index, Relaxed);
                         }
                     }

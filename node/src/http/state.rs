@@ -146,15 +146,12 @@ impl Joined {
     /// Why the node should get no requests, if so: behind its peers by more than a block.
     pub fn not_ready(&self) -> Option<String> {
         let view = self.view();
-        let ahead = view.blocks_behind;
         if view.syncing {
-            return Some(format!("syncing, {ahead} blocks behind"));
+            return Some(format!("syncing, {} blocks behind", view.blocks_behind));
         }
-        if !view.caught_up {
-            let reason = "not enough of the other members have answered, or it lacks blocks that they have";
-            return Some(format!("starting: {reason}"));
-        }
-        (ahead > 1).then(|| format!("{ahead} blocks behind its peers"))
+        (!view.caught_up).then(|| {
+            "starting: not enough of the other members have answered, or it lacks blocks that they have".to_owned()
+        })
     }
 }
 

@@ -75,7 +75,10 @@ impl Observer {
 
     /// The thread that owns the state took this long for the inputs that made a block final.
     pub fn applied(&self, took: Duration) {
-        self.metrics.ledger.block_apply_seconds.observe(took.as_secs_f64());
+        // A batch of fetched blocks is no block.
+        if !self.behind {
+            self.metrics.ledger.block_apply_seconds.observe(took.as_secs_f64());
+        }
     }
 
     /// This member says something to all others.

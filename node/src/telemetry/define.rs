@@ -29,6 +29,19 @@ macro_rules! metrics_struct {
                     )?),+
                 })
             }
+
+            /// A row of `docs/metrics.md` for each.
+            #[cfg(test)]
+            pub(super) fn rows() -> Vec<String> {
+                let mut rows = Vec::new();
+                $({
+                    let labels: &[&str] = $crate::telemetry::define::or_empty!($($labels)?);
+                    let kind = stringify!($kind).trim_start_matches("Int").trim_end_matches("Vec").to_lowercase();
+                    let (name, help) = (concat!("blockchat_", stringify!($field)), concat!($($help),+).trim());
+                    rows.push(format!("| `{name}` | {kind} | {} | {help} |", labels.join(", ")));
+                })+
+                rows
+            }
         }
     };
 }

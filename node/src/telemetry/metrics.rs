@@ -60,7 +60,7 @@ metrics_struct! {
 metrics_struct! {
     /// What the committed blocks hold.
     pub struct LedgerMetrics {
-        /// Blocks committed by this process, those not counted that it fetched because it was behind; as in all that is said of blocks here.
+        /// Blocks that this process saw become final. Those that it fetched because it was behind do not count, here and in all that is said of blocks.
         blocks_committed_total: IntCounter;
         /// Time that the thread that owns the state took for what made a block final, its transactions' execution included.
         block_apply_seconds: Histogram, buckets = CONSENSUS_SECONDS;
@@ -278,6 +278,26 @@ mod tests {
                 assert!(!forbidden.contains(&label.name()), "{name}: {}", label.name());
             }
         }
+    }
+
+    #[test]
+    fn the_written_page_has_every_metric() {
+        let rows = [
+            ConsensusMetrics::rows(),
+            LedgerMetrics::rows(),
+            PoolMetrics::rows(),
+            PeerMetrics::rows(),
+            StorageMetrics::rows(),
+            VerifyMetrics::rows(),
+            HttpMetrics::rows(),
+            TraceMetrics::rows(),
+            BuildMetrics::rows(),
+        ]
+        .concat();
+        let page = include_str!("../../../docs/metrics.md");
+        let is_ours = |line: &&str| line.starts_with("| `blockchat_") && !line.starts_with("| `blockchat_loadtest_");
+        let written: Vec<&str> = page.lines().filter(is_ours).collect();
+        assert_eq!(written, rows, "expected:\n{}", rows.join("\n"));
     }
 
     #[test]

@@ -156,10 +156,10 @@ async fn a_full_pool_refuses_and_the_wallet_goes_on() {
 async fn a_node_that_is_behind_signs_nothing() {
     let ledger = FakeLedger::funded();
     let wallet = start(&ledger, Vec::new());
-    ledger.set_peers(vec![Some(40)], true);
+    ledger.set_peers(vec![Some(40)]);
     let refused = wallet.execute(pay(1), Some("a".to_owned())).await.unwrap_err();
     assert!(matches!(refused, WalletError::Submit(SubmitError::CatchingUp)), "{refused:?}");
     assert_eq!((ledger.pool_len(), ledger.wallet_log().len()), (0, 0));
-    ledger.set_peers(vec![Some(1)], false);
+    ledger.set_peers(vec![Some(1)]);
     wallet.execute(pay(1), Some("a".to_owned())).await.unwrap();
 }

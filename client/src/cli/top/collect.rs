@@ -29,8 +29,12 @@ pub struct Collector {
     reports: mpsc::Receiver<Report>,
     sender: mpsc::Sender<Report>,
     nodes: Arc<Nodes>,
+    /// They go on for ever.
+    #[expect(dead_code, reason = "dropping them ends them")]
     tasks: JoinSet<()>,
-    /// Heights that are being asked for.
+    /// Questions for the hash at a height; false if it did not come.
+    questions: JoinSet<(u64, bool)>,
+    /// Heights whose hash was asked for.
     asked: BTreeSet<u64>,
 }
 
@@ -51,7 +55,7 @@ impl Collector {
             tasks.spawn(statuses(nodes.clone(), node, interval, sender.clone()));
         }
         tasks.spawn(follow(nodes.clone(), sender.clone()));
-        Self { reports, sender, nodes, tasks, asked: BTreeSet::new() }
+        Self { reports, sender, nodes, tasks, questions: JoinSet::new(), asked: BTreeSet::new() }
     }
 
     /// The next thing that was learnt.
@@ -59,8 +63,13 @@ impl Collector {
         self.reports.recv().await
     }
 
-    /// Asks a node for the hashes of these blocks, a few at a time.
+    /// Asks a node for the hashes of these blocks, a few at a time; again for those that did not come.
     pub fn ask_hashes(&mut self, node: usize, heights: &BTreeSet<u64>) {
+        while let Some(ended) = self.questions.try_join_next() {
+            if let Ok((height, false)) = ended {
+                self.asked.remove(&height);
+            }
+        }
         self.asked.retain(|height| heights.contains(height));
         let Some(client) = self.nodes.clients.get(node) else { return };
         for height in heights {
@@ -68,15 +77,12 @@ impl Collector {
                 continue;
             }
             let (client, sender, height) = (client.clone(), self.sender.clone(), *height);
-            self.tasks.spawn(async move {
-                if let Ok(block) = client.block(height).await {
-                    let hash = block.current_hash;
-                    let _ = sender.send(Report::Hash { node, height, hash }).await;
-                }
+            self.questions.spawn(async move {
+                let Ok(block) = client.block(height).await else { return (height, false) };
+                let hash = block.current_hash;
+                (height, sender.send(Report::Hash { node, height, hash }).await.is_ok())
             });
         }
-        // Those that have ended.
-        while self.tasks.try_join_next().is_some() {}
     }
 }
 

@@ -72,7 +72,6 @@ struct Inner {
     wallet_log: Vec<(Option<String>, SignedTransaction)>,
     evidence: Vec<Evidence>,
     peer_heights: Vec<Option<u64>>,
-    syncing: bool,
     now_ms: u64,
     slips_in: Option<VerifiedTransaction>,
     busy: u32,
@@ -99,7 +98,6 @@ impl FakeLedger {
             wallet_log: Vec::new(),
             evidence: Vec::new(),
             peer_heights: vec![None; usize::from(NODES)],
-            syncing: false,
             now_ms: 1_700_000_001_000,
             slips_in: None,
             busy: 0,
@@ -192,9 +190,8 @@ impl FakeLedger {
         self.lock().slips_in = Some(transaction);
     }
 
-    pub fn set_peers(&self, heights: Vec<Option<u64>>, syncing: bool) {
-        let mut inner = self.lock();
-        (inner.peer_heights, inner.syncing) = (heights, syncing);
+    pub fn set_peers(&self, heights: Vec<Option<u64>>) {
+        self.lock().peer_heights = heights;
     }
 
     pub fn add_evidence(&self, evidence: Evidence) {
@@ -294,25 +291,23 @@ impl Backend for FakeLedger {
 
     fn view(&self) -> Arc<View> {
         let inner = self.lock();
+        let best = inner.peer_heights.iter().flatten().max().copied().unwrap_or_default();
+        let blocks_behind = best.saturating_sub(inner.tip().index);
+        let syncing = blocks_behind > 1;
         Arc::new(View {
             height: inner.tip().index,
             tip: inner.tip(),
             state: inner.state.clone(),
             round: None,
             voting: true,
-            caught_up: !inner.syncing,
-            syncing: inner.syncing,
+            caught_up: !syncing,
+            syncing,
             pool_transactions: inner.pool.len(),
             pool_bytes: inner.pool.bytes(),
             pool_limits: inner.pool.limits(),
             peer_heights: inner.peer_heights.clone(),
             connected: usize::from(NODES) - 1,
-            blocks_behind: inner
-                .peer_heights
-                .iter()
-                .flatten()
-                .max()
-                .map_or(0, |best| best.saturating_sub(inner.tip().index)),
+            blocks_behind,
         })
     }
 }

@@ -102,7 +102,7 @@ async fn the_network_and_the_status() {
     assert_eq!(members.len(), usize::from(NODES));
     assert_eq!(members[2]["address"], fake::wallet(2).public_key().to_base64());
     assert_eq!(members[2]["url"], "http://node-2:8000");
-    node.ledger.set_peers(vec![Some(1), None, Some(2), None], false);
+    node.ledger.set_peers(vec![Some(1), None, Some(2), None]);
     let status = node.get(paths::STATUS).await;
     assert_eq!((&status.is(200)["phase"], &status.body["id"]), (&json!("ready"), &json!(ME)));
     assert_eq!((&status.body["height"], &status.body["voting"]), (&json!(1), &json!(true)));
@@ -158,12 +158,12 @@ async fn readiness_says_why_not() {
     let node = TestNode::of(ledger, None);
     assert_eq!(node.admin("/readyz").await.status, 200);
     // One block behind is normal: the block is on its way.
-    node.ledger.set_peers(vec![Some(2), None, None, None], false);
+    node.ledger.set_peers(vec![Some(2), None, None, None]);
     assert_eq!(node.admin("/readyz").await.status, 200);
-    node.ledger.set_peers(vec![Some(3), None, None, None], false);
+    node.ledger.set_peers(vec![Some(3), None, None, None]);
     let answer = node.admin("/readyz").await;
-    assert_eq!((answer.status, answer.text.as_str()), (503, "2 blocks behind its peers\n"));
-    node.ledger.set_peers(vec![Some(40), None, None, None], true);
+    assert_eq!((answer.status, answer.text.as_str()), (503, "syncing, 2 blocks behind\n"));
+    node.ledger.set_peers(vec![Some(40), None, None, None]);
     assert_eq!(node.admin("/readyz").await.text, "syncing, 39 blocks behind\n");
     assert_eq!(node.get(paths::STATUS).await.body["phase"], "syncing");
     // A restart would not make it faster.
