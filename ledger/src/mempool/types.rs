@@ -152,7 +152,7 @@ impl DropReason {
             Self::CantPay(error) | Self::Invalid(error) => error.code(),
             Self::NonceUsed => "nonce_used",
             Self::Predecessor { .. } => "predecessor_dropped",
-            Self::HeldTooLong => "held_too_long",
+            Self::HeldTooLong => "predecessor_missing",
         }
     }
 }

@@ -223,9 +223,7 @@ pub const fn drop_code(reason: &DropReason) -> &'static str {
     match reason {
         DropReason::Expired => Code::Expired.as_str(),
         DropReason::CantPay(_) => Code::InsufficientBalance.as_str(),
-        DropReason::NonceUsed => "nonce_used",
         DropReason::Invalid(error) => transaction_code(error).as_str(),
-        DropReason::Predecessor { .. } => "predecessor_dropped",
-        DropReason::HeldTooLong => "predecessor_missing",
+        DropReason::NonceUsed | DropReason::Predecessor { .. } | DropReason::HeldTooLong => reason.code(),
     }
 }
