@@ -207,7 +207,7 @@ fn held_ones_are_given_up_in_time() {
     node.now_ms = 30_000;
     node.peer(node.pay(2, 1, 1)).unwrap();
     assert!(node.pool.expire_held(59_999).is_empty());
-    assert_eq!(reasons(&node.pool.expire_held(60_000)), [(1, "held_too_long")]);
+    assert_eq!(reasons(&node.pool.expire_held(60_000)), [(1, "predecessor_missing")]);
     assert_eq!(node.pool.held(), 1);
     assert_eq!(node.pool.expire_held(u64::MAX).len(), 1);
     assert_eq!((node.pool.bytes(), node.pool.capacity_left()), (0, 50));
