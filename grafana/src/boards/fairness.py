@@ -39,15 +39,15 @@ EARNINGS = Section(
     [
         lines(
             "Fees earned",
-            "Fees that each node earned as validator since it started. They follow the blocks won and what was in "
-            "them.",
+            "Fees that each member earned as validator since its node started. They follow the blocks won and what was "
+            "in them.",
             BCC,
             queries.FEES,
             columns=LAST,
         ),
         lines(
             "Fees earned per second",
-            "Over time the nodes' shares should be as their stakes are; within minutes chance decides.",
+            "Over time the members' shares should be as their stakes are; within minutes chance decides.",
             BCC_PER_SECOND,
             queries.FEES_PER_SECOND,
         ),

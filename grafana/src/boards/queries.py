@@ -34,6 +34,12 @@ def quantile(q: float, metric: str, labels: str = ALL, by: str = "le") -> str:
     return f"histogram_quantile({q}, sum by ({by}) ({rate(metric + '_bucket', labels)}))"
 
 
+def of_member(expr: str) -> str:
+    """What each node counts of itself alone, by its member id."""
+    info = f"blockchat_member_info{{{ALL}}}"
+    return f"max by (member) ({expr} * on (job, namespace, instance) group_left (member) {info})"
+
+
 def percentiles(metric: str, labels: str = ALL, upto: float = 0.99) -> list[Query]:
     """The usual percentiles. `upto` leaves out those that a histogram with few samples can't tell."""
     return [Query(quantile(q, metric, labels), f"p{q * 100:g}") for q in (0.5, 0.95, 0.99) if q <= upto]
@@ -98,8 +104,8 @@ SHARE_OF_BLOCKS = Query(f"max by (member) ({_WINS}) / on () group_left max({_BLO
 SHARE_OF_STAKE = Query(f"max by (member) (blockchat_stake_ratio{{{ALL}}})", "member {{member}}")
 SHARE_DIFFERENCE = Query(f"({SHARE_OF_BLOCKS.expr}) - {SHARE_OF_STAKE.expr}", "member {{member}}")
 BLOCKS_WON = [Query(f"max by (member) (blockchat_lottery_wins_total{{{ALL}}})", "member {{member}}")]
-FEES = [Query(f"blockchat_fees_earned_bcc_total{{{ALL}}}", "{{instance}}")]
-FEES_PER_SECOND = [Query(rate("blockchat_fees_earned_bcc_total"), "{{instance}}")]
+FEES = [Query(of_member(f"blockchat_fees_earned_bcc_total{{{ALL}}}"), "member {{member}}")]
+FEES_PER_SECOND = [Query(of_member(rate("blockchat_fees_earned_bcc_total")), "member {{member}}")]
 
 # The pool.
 PENDING = [Query(f"blockchat_mempool_transactions{{{ALL}}}", "{{instance}}")]

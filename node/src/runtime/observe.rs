@@ -61,6 +61,7 @@ impl Observer {
             complaints,
         };
         let members = observer.ring.members().len();
+        observer.metrics.consensus.member_info.with_label_values(&[&me.to_string()]).set(1);
         observer.metrics.consensus.members.set(clamp(members));
         observer.metrics.consensus.quorum.set(clamp(quorum(members)));
         begin_members(&observer.metrics, members, clamp(view.height));

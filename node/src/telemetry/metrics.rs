@@ -26,6 +26,8 @@ metrics_struct! {
         checkpoint_fingerprint: IntGauge;
         /// Round of the height in progress.
         consensus_round: IntGauge;
+        /// Always 1; the label says which member this node is, for what it counts of itself alone.
+        member_info: IntGaugeVec, labels = &["member"];
         /// Members of the network.
         members: IntGauge;
         /// Members whose votes make a block final: more than two thirds.
