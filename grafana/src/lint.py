@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 WIDTH = 24
-VARIABLES = ("datasource", "namespace", "member", "runbooks")
+VARIABLES = ("datasource", "namespace", "node", "member", "runbooks")
 SOURCE = "${datasource}"
 # `$name`, `${name}`, `${name:format}`; Grafana's own begin with two underscores.
 _USE = re.compile(r"\$(?:\{(\w+)[^}]*\}|(\w+))")

@@ -56,9 +56,9 @@ BROKEN: list[tuple[str, Callable[[Json], object]]] = [
     ("Height by node and Spread of heights overlap", lambda board: panel(board)["gridPos"].update(w=9)),
     ("uses the variable network, which does not exist", lambda board: target(board).update(expr='up{a="$network"}')),
     ("uses the variable network, which", lambda board: target(board).update(expr='up{a="${network:regex}"}')),
-    ("shows the variable member, which nothing uses", lambda board: variable(board, "member").pop("hide")),
+    ("shows the variable node, which nothing uses", lambda board: variable(board, "node").pop("hide")),
     ("`All` has to be `.*`", lambda board: variable(board, "namespace").pop("allValue")),
-    ("has no variable member", lambda board: board["templating"]["list"].remove(variable(board, "member"))),
+    ("has no variable node", lambda board: board["templating"]["list"].remove(variable(board, "node"))),
     ("annotation Restart: its data", lambda board: board["annotations"]["list"][0].pop("datasource")),
     ("annotation Restart: names a job", lambda board: board["annotations"]["list"][0].update(expr='up{job="a"}')),
 ]

@@ -58,14 +58,14 @@ BLOCKS = Section(
     [
         lines(
             "Steps of a round, p95",
-            "How long the steps of the committing round took. The longest is where time can be gained.",
+            "How long the steps of a round took. The longest is where time can be gained.",
             SECONDS,
             queries.NODE_STEPS,
         ),
         lines(
             "Proposal seen to commit",
-            "From the first proposal of a block to its commit on this node: what agreement costs, without waiting for "
-            "load.",
+            "From the first acceptable proposal for a height to its block's commit on this node: what agreement costs, "
+            "without waiting for load or for a proposer.",
             SECONDS,
             queries.NODE_COMMIT_TIME,
         ),

@@ -199,21 +199,29 @@ def _variable(name: str, label: str, about: str, query: str) -> build.QueryVaria
     return variable.sort(model.VariableSort.NATURAL_ASC).multi(True).include_all(True).all_value(".*")
 
 
-def _variables(has_member: bool) -> list[Any]:
-    """The same on every dashboard, so that links carry them along. One that changes nothing here is hidden."""
-    member = _variable(
-        "member",
+def _variables(used: str) -> list[Any]:
+    """The same on every dashboard, so that links carry them along. One that the panels do not use is hidden."""
+    node = _variable(
+        "node",
         "Node",
         "Nodes by their address.",
         'label_values(blockchat_build_info{namespace=~"$namespace"}, instance)',
     )
-    if not has_member:
-        member.hide(model.VariableHide.HIDE_VARIABLE)
+    member = _variable(
+        "member",
+        "Member",
+        "Members by their id, in the panels that show something for each of them.",
+        'label_values(blockchat_member_info{namespace=~"$namespace"}, member)',
+    )
+    for name, variable in (("node", node), ("member", member)):
+        if f"${name}" not in used:
+            variable.hide(model.VariableHide.HIDE_VARIABLE)
     about = "Networks by namespace; figures of several are shown as if they were one."
     runbooks = build.TextBoxVariable("runbooks").label("Runbooks at").default_value(RUNBOOKS)
     return [
         build.DatasourceVariable("datasource").label("Data source").type("prometheus"),
         _variable("namespace", "Namespace", about, "label_values(blockchat_build_info, namespace)"),
+        node,
         member,
         runbooks.current(model.VariableOption(text=RUNBOOKS, value=RUNBOOKS, selected=True)),
     ]
@@ -245,5 +253,5 @@ def dashboard(name: str, about: str, sections: Sequence[Section]) -> model.Dashb
     panels = made.build().panels or []
     for number, panel in enumerate(panels, 1):
         panel.id_val = number
-    made.variables(_variables(has_member="$member" in JSONEncoder().encode(panels)))
+    made.variables(_variables(JSONEncoder().encode(panels)))
     return made.build()

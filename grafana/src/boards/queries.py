@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 # The series of the selected networks, and of the selected nodes among them.
 ALL = 'namespace=~"$namespace"'
-ONE = f'{ALL},instance=~"$member"'
+ONE = f'{ALL},instance=~"$node"'
+# What any node tells of the selected members.
+OF_MEMBERS = f'{ALL},member=~"$member"'
 
 
 class Query(NamedTuple):
@@ -34,9 +36,14 @@ def quantile(q: float, metric: str, labels: str = ALL, by: str = "le") -> str:
     return f"histogram_quantile({q}, sum by ({by}) ({rate(metric + '_bucket', labels)}))"
 
 
+def of_node(expr: str) -> str:
+    """Of metrics that any program has: only what BlockChat's nodes tell."""
+    return f"{expr} and on (job, namespace, instance) blockchat_build_info{{{ALL}}}"
+
+
 def of_member(expr: str) -> str:
     """What each node counts of itself alone, by its member id."""
-    info = f"blockchat_member_info{{{ALL}}}"
+    info = f"blockchat_member_info{{{OF_MEMBERS}}}"
     return f"max by (member) ({expr} * on (job, namespace, instance) group_left (member) {info})"
 
 
@@ -83,27 +90,27 @@ SYNC_LAG = [
 ]
 ROUNDS = percentiles("blockchat_rounds_per_height", upto=0.95)
 TIMEOUTS = [Query(f"max by (step) ({increase('blockchat_round_timeouts_total')})", "{{step}}")]
-_MISSED = increase("blockchat_proposals_total", f'{ALL},result="missed"')
+_MISSED = increase("blockchat_proposals_total", f'{OF_MEMBERS},result="missed"')
 MISSED_PROPOSALS = [Query(f"max by (member) ({_MISSED})", "member {{member}}")]
 CONNECTED_AND_QUORUM = [
-    Query(f"min(blockchat_members{{{ALL}}} - blockchat_members_missing{{{ALL}}})", "connected"),
+    Query(f"min((blockchat_members{{{ALL}}} > 0) - blockchat_members_missing{{{ALL}}})", "connected"),
     Query(f"max(blockchat_quorum{{{ALL}}})", "quorum"),
 ]
 BLOCKS_SINCE_LAST_VOTE = [
     Query(
         f"max(blockchat_consensus_height{{{ALL}}})"
-        f" - on () group_right max by (member) (blockchat_member_last_signed_height{{{ALL}}})",
+        f" - on () group_right max by (member) (blockchat_member_last_signed_height{{{OF_MEMBERS}}})",
         "member {{member}}",
     )
 ]
 
 # The lottery. Shares are counted over the dashboard's whole time range: a few blocks say nothing about chance.
-_WINS = increase("blockchat_lottery_wins_total", window="$__range")
+_WINS = increase("blockchat_lottery_wins_total", OF_MEMBERS, "$__range")
 _BLOCKS = increase("blockchat_blocks_committed_total", window="$__range")
 SHARE_OF_BLOCKS = Query(f"max by (member) ({_WINS}) / on () group_left max({_BLOCKS})", "member {{member}}")
-SHARE_OF_STAKE = Query(f"max by (member) (blockchat_stake_ratio{{{ALL}}})", "member {{member}}")
+SHARE_OF_STAKE = Query(f"max by (member) (blockchat_stake_ratio{{{OF_MEMBERS}}})", "member {{member}}")
 SHARE_DIFFERENCE = Query(f"({SHARE_OF_BLOCKS.expr}) - {SHARE_OF_STAKE.expr}", "member {{member}}")
-BLOCKS_WON = [Query(f"max by (member) (blockchat_lottery_wins_total{{{ALL}}})", "member {{member}}")]
+BLOCKS_WON = [Query(f"max by (member) (blockchat_lottery_wins_total{{{OF_MEMBERS}}})", "member {{member}}")]
 FEES = [Query(of_member(f"blockchat_fees_earned_bcc_total{{{ALL}}}"), "member {{member}}")]
 FEES_PER_SECOND = [Query(of_member(rate("blockchat_fees_earned_bcc_total")), "member {{member}}")]
 
@@ -162,10 +169,10 @@ NODE_REQUESTS = [
     Query(f"sum by (route, status) ({rate('blockchat_http_request_seconds_count', ONE)})", "{{route}} {{status}}")
 ]
 NODE_ANSWER_TIME = [Query(quantile(0.95, "blockchat_http_request_seconds", ONE, "route, le"), "{{route}}")]
-NODE_MEMORY = [Query(f"process_resident_memory_bytes{{{ONE}}}", "{{instance}}")]
-NODE_CPU = [Query(rate("process_cpu_seconds_total", ONE), "{{instance}}")]
-NODE_OPEN_FILES = [Query(f"process_open_fds{{{ONE}}}", "{{instance}}")]
-NODE_THREADS = [Query(f"process_threads{{{ONE}}}", "{{instance}}")]
+NODE_MEMORY = [Query(of_node(f"process_resident_memory_bytes{{{ONE}}}"), "{{instance}}")]
+NODE_CPU = [Query(of_node(rate("process_cpu_seconds_total", ONE)), "{{instance}}")]
+NODE_OPEN_FILES = [Query(of_node(f"process_open_fds{{{ONE}}}"), "{{instance}}")]
+NODE_THREADS = [Query(of_node(f"process_threads{{{ONE}}}"), "{{instance}}")]
 
 # The load generator, by its own metrics (`--metrics-listen`).
 LOAD_OFFERED, LOAD_ACCEPTED, LOAD_COMMITTED = (
@@ -177,5 +184,5 @@ _SUBMISSIONS = rate("blockchat_http_request_seconds_count", f'{ALL},method=~"POS
 SUBMISSIONS = [Query(f"sum by (status) ({_SUBMISSIONS})", "{{status}}")]
 
 # What the annotations mark.
-RESTARTS = f"changes(process_start_time_seconds{{{ALL}}}[1m]) > 0"
+RESTARTS = of_node(f"time() - process_start_time_seconds{{{ALL}}} < 60")
 NEW_EVIDENCE = f"increase(blockchat_evidence_total{{{ALL}}}[1m]) > 0"

@@ -74,17 +74,17 @@ struct Pending {
 }
 
 impl Activity {
-    /// A transaction entered the pool.
-    pub fn pooled(&self, transaction: &VerifiedTransaction) {
+    /// A transaction entered the pool, which was first seen `since`.
+    pub fn pooled(&self, transaction: &VerifiedTransaction, since: Instant) {
         let mut inner = self.lock();
         let id = transaction.id();
         inner.dropped.remove(&id);
         inner.arrivals += 1;
-        let pending = Pending { transaction: transaction.clone(), since: Instant::now(), arrival: inner.arrivals };
+        let pending = Pending { transaction: transaction.clone(), since, arrival: inner.arrivals };
         inner.pending.entry(id).or_insert(pending);
     }
 
-    /// A block was committed. Calls `seen` with the seconds each of its transactions spent in the pool.
+    /// A block was committed. Calls `seen` with the seconds since each of its transactions was first seen.
     pub fn committed(&self, committed: &Committed, mut seen: impl FnMut(f64)) {
         let mut inner = self.lock();
         let height = committed.block.header.index;

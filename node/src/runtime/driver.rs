@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use blockchat_consensus::{Action, Core, Input, Now, Outputs};
 
+use super::arrivals::Arrivals;
 use super::checkpoint;
 use super::handle::{Handle, Tickets};
 use super::inbox::Inputs;
@@ -77,6 +78,7 @@ impl<D: Disk> Driver<D> {
             log: parts.log,
             writer: parts.writer,
             timers: Timers::default(),
+            arrivals: Arrivals::default(),
             verifiers: Verifiers::start(&senders, &parts.metrics.verify, &parts.traces)?,
             server: BlockServer::start(parts.reader, parts.outbound.clone())?,
             outbound: parts.outbound,
@@ -118,6 +120,7 @@ impl<D: Disk> Driver<D> {
             let before = Instant::now();
             let mut turn = Turn::begin();
             for input in batch.drain(..) {
+                self.performer.arrivals.input(&input);
                 self.core.handle(self.clock.now(), input, &mut outputs)?;
             }
             if outputs.actions.iter().any(|action| matches!(action, Action::Commit(_))) {

@@ -4,6 +4,7 @@
 //! what must be durable, syncs once, and only then acts. Nothing else ever touches the state; readers use the snapshot
 //! that is published after each batch.
 
+mod arrivals;
 mod chain;
 mod checkpoint;
 mod driver;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use blockchat_consensus::{Committed, Event, Evidence, EvidenceKind, PeerMessage, View, quorum};
-use blockchat_ledger::{Dropped, Kind, Ring};
+use blockchat_ledger::{Dropped, Kind, Ring, State};
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 
@@ -25,6 +25,8 @@ pub struct Observer {
     last_block: Option<Instant>,
     /// When the height in progress was first heard of.
     height_began: Option<Instant>,
+    /// When the first acceptable proposal for the height was seen, its own included.
+    proposal_seen: Option<Instant>,
     /// The step that the round is in, and since when.
     step: Option<(&'static str, Instant)>,
     /// Whose turn it is.
@@ -53,6 +55,7 @@ impl Observer {
             me,
             last_block,
             height_began,
+            proposal_seen: None,
             step,
             proposer,
             peer_heights,
@@ -66,6 +69,7 @@ impl Observer {
         observer.metrics.consensus.quorum.set(clamp(quorum(members)));
         begin_members(&observer.metrics, members, clamp(view.height));
         observer.stakes_changed(&view.state.stakes(&observer.ring));
+        observer.supply(&view.state);
         observer
     }
 
@@ -86,6 +90,7 @@ impl Observer {
     pub fn said(&mut self, message: &PeerMessage) {
         match message.statement() {
             Some("proposal") => {
+                self.proposal_seen.get_or_insert_with(Instant::now);
                 self.step_ends("propose", Some("prevote"));
                 self.proposed(self.me, "accepted");
             }
@@ -148,7 +153,7 @@ impl Observer {
             return;
         }
         if self.fetching {
-            (self.last_block, self.height_began) = (None, None);
+            (self.last_block, self.height_began, self.proposal_seen) = (None, None, None);
         } else {
             self.counted(committed);
         }
@@ -161,8 +166,13 @@ impl Observer {
             let member = signature.member.to_string();
             consensus.member_last_signed_height.with_label_values(&[&member]).set(clamp(header.index));
         }
+        self.supply(&committed.state);
+    }
+
+    /// What balances and stakes add up to.
+    fn supply(&self, state: &State) {
         let deviation =
-            i128::from(committed.state.total_supply().micros()) - i128::from(self.ring.parameters().supply().micros());
+            i128::from(state.total_supply().micros()) - i128::from(self.ring.parameters().supply().micros());
         self.metrics.ledger.supply_deviation.set(i64::try_from(deviation).unwrap_or(i64::MAX));
     }
 
@@ -177,8 +187,8 @@ impl Observer {
         {
             consensus.block_interval_seconds.observe((now - last).as_secs_f64());
         }
-        if let Some(began) = began {
-            consensus.block_finality_seconds.observe((now - began).as_secs_f64());
+        if let Some(seen) = self.proposal_seen.take() {
+            consensus.block_finality_seconds.observe((now - seen).as_secs_f64());
         }
         consensus.rounds_per_height.observe(f64::from(committed.certificate.round) + 1.0);
         let ledger = &self.metrics.ledger;
@@ -213,8 +223,11 @@ impl Observer {
         }
     }
 
-    /// A transaction was in the pool for this long before it was committed.
+    /// A transaction was committed so long after it was first seen.
     pub fn final_after(&self, seconds: f64) {
+        if self.fetching {
+            return;
+        }
         self.metrics.ledger.transaction_finality_seconds.observe(seconds);
         self.metrics.figures.finality(Duration::try_from_secs_f64(seconds).unwrap_or_default());
     }
@@ -258,6 +271,7 @@ impl Observer {
             Event::ProposalReceived { proposer, result, .. } => {
                 self.height_began.get_or_insert_with(Instant::now);
                 if *result == "accepted" {
+                    self.proposal_seen.get_or_insert_with(Instant::now);
                     self.step_ends("propose", Some("prevote"));
                 }
                 self.proposed(*proposer, result);
@@ -357,6 +371,13 @@ mod tests {
         }
     }
 
+    /// The value of a series.
+    fn value(metrics: &Metrics, series: &str) -> i64 {
+        let text = metrics.encode().unwrap().unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("{series} in {text}")).parse().unwrap()
+    }
+
     #[test]
     fn neither_fetched_blocks_nor_idle_time_count_as_the_networks_pace() {
         let mut chain = Chain::found();
@@ -364,13 +385,9 @@ mod tests {
         let metrics = Metrics::register(&Registry::new()).unwrap();
         let mut view = view(&recovered);
         let mut observer = Observer::new(metrics.clone(), Place::default(), chain.ring.clone(), 0, &view);
-        let value = |name: &str| -> u64 {
-            let text = metrics.encode().unwrap().unwrap();
-            let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-            value.unwrap_or_else(|| panic!("{name} in {text}")).parse().unwrap()
-        };
+        let value = |series: &str| value(&metrics, series);
         let signed = value("blockchat_member_last_signed_height{member=\"0\"}");
-        assert_eq!(signed, view.height, "who signed before this start is not known, and not missing");
+        assert_eq!(signed, clamp(view.height), "who signed before this start is not known, and not missing");
         let blocks = || value("blockchat_blocks_committed_total");
         let intervals = || value("blockchat_block_interval_seconds_count");
         view.syncing = true;
@@ -391,5 +408,54 @@ mod tests {
         observer.height_began = Some(Instant::now());
         observer.committed(&chain.next(None), None);
         assert_eq!((blocks(), intervals()), (3, 1), "idle for twenty seconds");
+    }
+
+    #[test]
+    fn agreement_begins_with_an_acceptable_proposal() {
+        let mut chain = Chain::found();
+        let metrics = Metrics::register(&Registry::new()).unwrap();
+        let mut observer =
+            Observer::new(metrics.clone(), Place::default(), chain.ring.clone(), 0, &view(&chain.next(None)));
+        let block = chain.tip.hash();
+        let refused = |result| Event::ProposalReceived { proposer: 0, block, result };
+        observer.event(&refused("bad_signature"));
+        observer.committed(&chain.next(None), None);
+        let count = || value(&metrics, "blockchat_block_finality_seconds_count");
+        assert_eq!(count(), 0, "no proposal that this node could have agreed to");
+        // The height began long ago, and nobody proposed anything.
+        observer.height_began = Instant::now().checked_sub(Duration::from_secs(20));
+        observer.event(&refused("accepted"));
+        observer.committed(&chain.next(None), None);
+        let within_ten = value(&metrics, "blockchat_block_finality_seconds_bucket{le=\"10\"}");
+        assert_eq!((count(), within_ten), (1, 1));
+        observer.committed(&chain.next(None), None);
+        assert_eq!(count(), 1, "the proposal was the last block's");
+    }
+
+    #[test]
+    fn evidence_and_a_wrong_supply_are_counted() {
+        let mut chain = Chain::found();
+        let metrics = Metrics::register(&Registry::new()).unwrap();
+        let start = |state: State| {
+            let view = View { state, ..view(&chain.clone().next(None)) };
+            Observer::new(metrics.clone(), Place::default(), chain.ring.clone(), 0, &view)
+        };
+        let deviation = || value(&metrics, "blockchat_supply_deviation");
+        start(State::from_accounts([]));
+        assert_eq!(deviation(), -clamp(chain.ring.parameters().supply().micros()), "a store without accounts");
+        let mut observer = start(chain.state.clone());
+        assert_eq!(deviation(), 0);
+        let wrong = Committed { state: State::from_accounts([]), ..Arc::into_inner(chain.next(None)).unwrap() };
+        observer.committed(&wrong, None);
+        assert!(deviation() < 0);
+        observer.committed(&chain.next(None), None);
+        assert_eq!(deviation(), 0);
+        let evidence = |kind| Evidence { member: 0, height: 2, kind, first: vec![1], second: vec![2] };
+        observer.evidence(&evidence(EvidenceKind::Vote));
+        observer.evidence(&evidence(EvidenceKind::Vote));
+        observer.evidence(&evidence(EvidenceKind::Proposal));
+        let counted =
+            ["vote", "proposal"].map(|kind| value(&metrics, &format!("blockchat_evidence_total{{kind=\"{kind}\"}}")));
+        assert_eq!(counted, [2, 1]);
     }
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use blockchat_consensus::{Action, Committed, Outputs, View};
 use blockchat_ledger::Ring;
 
+use super::arrivals::Arrivals;
 use super::driver::Clock;
 use super::handle::Handle;
 use super::observe::Observer;
@@ -25,6 +26,7 @@ pub struct Performer<D: Disk> {
     pub writer: Writer,
     pub timers: Timers,
     pub verifiers: Verifiers,
+    pub arrivals: Arrivals,
     pub server: BlockServer,
     pub outbound: Arc<dyn Outbound>,
     pub activity: Activity,
@@ -61,6 +63,7 @@ impl<D: Disk> Performer<D> {
             self.act(action);
         }
         self.outbound.flush();
+        self.arrivals.turn_ends();
         self.blocks.turn_ends();
         Ok(())
     }
@@ -116,7 +119,10 @@ impl<D: Disk> Performer<D> {
             }
             Action::SetTimer { id, after } => self.timers.set(id, self.clock.monotonic().saturating_add(after)),
             Action::CancelTimer(id) => self.timers.cancel(id),
-            Action::Verify { job, transactions } => self.verifiers.check(job, transactions),
+            Action::Verify { job, transactions } => {
+                self.arrivals.check(job);
+                self.verifiers.check(job, transactions);
+            }
             Action::ServeBlocks { to, from_height, max } => self.server.ask(Request { to, from_height, max }),
             Action::Commit(committed) => {
                 self.blocks.committed(&committed);
@@ -131,7 +137,7 @@ impl<D: Disk> Performer<D> {
             Action::PendingAccount { ticket, account } => self.handle.tickets.account(ticket, account),
             Action::Pooled(transaction) => {
                 self.blocks.transactions().pooled(&transaction, self.blocks.turn().began);
-                self.activity.pooled(&transaction);
+                self.activity.pooled(&transaction, self.arrivals.take(&transaction.id()));
             }
             Action::Dropped(dropped) => {
                 self.blocks.transactions().dropped(&dropped);

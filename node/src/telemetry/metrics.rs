@@ -38,7 +38,7 @@ metrics_struct! {
         proposals_total: IntCounterVec, labels = &["member", "result"];
         /// Rounds until a block was final; 1 if nothing went wrong.
         rounds_per_height: Histogram, buckets = ROUNDS;
-        /// Length of a step of the round that committed, by step (propose, prevote, precommit).
+        /// Length of a step of a round, by step (propose, prevote, precommit).
         consensus_step_seconds: HistogramVec, labels = &["step"], buckets = CONSENSUS_SECONDS;
         /// Members other than this one without a stream to this node.
         members_missing: IntGauge;
@@ -54,7 +54,7 @@ metrics_struct! {
         evidence_total: IntCounterVec, labels = &["kind"];
         /// From one block to the next, both made final here; not if nobody began the height for ten seconds.
         block_interval_seconds: Histogram, buckets = CONSENSUS_SECONDS;
-        /// From the first proposal seen to the commit.
+        /// From the first acceptable proposal for a height that this node made or got to the commit.
         block_finality_seconds: Histogram, buckets = CONSENSUS_SECONDS;
     }
 }
@@ -80,7 +80,7 @@ metrics_struct! {
         stake_ratio: GaugeVec, labels = &["member"];
         /// Balances and stakes of all accounts minus the supply at genesis, in millionths of a BCC. Must be 0.
         supply_deviation: IntGauge;
-        /// From this node's first sight of a transaction to its commit.
+        /// From the moment this node began to check a transaction's signature to its commit.
         transaction_finality_seconds: Histogram, buckets = CONSENSUS_SECONDS;
     }
 }

@@ -2,7 +2,7 @@
 //! committed when the test says so.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use blockchat_consensus::{Admitted, Certificate, Committed, Evidence, Submission, SubmitError, View};
 use blockchat_ledger::{
@@ -217,7 +217,7 @@ impl FakeLedger {
         let (state, height, now) = (inner.state.clone(), inner.tip().index, inner.now_ms);
         let inserted = inner.pool.insert(&self.ring, &state, height, now, transaction, Origin::Client)?;
         drop(inner);
-        inserted.ready.iter().for_each(|ready| self.activity.pooled(ready));
+        inserted.ready.iter().for_each(|ready| self.activity.pooled(ready, Instant::now()));
         Ok(Admitted { id, duplicate: false })
     }
 
