@@ -26,6 +26,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
+build: export BLOCKCHAT_REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 build: ## Build the programs: optimised, static
 	cargo build $(RELEASE) --workspace --bins
 	@echo "built in $(BIN_DIR)"

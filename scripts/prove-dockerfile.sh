@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 docker=${DOCKER:-$([ -x /usr/bin/docker ] && echo /usr/bin/docker || echo docker)}
 command -v debootstrap >/dev/null || { apt-get update -qq && apt-get install -qq -y --no-install-recommends debootstrap; }
 root=$(mktemp -d)
@@ -17,7 +18,7 @@ ln -s /usr/local/rust/bin/cargo /usr/local/rust/bin/rustc "$root/usr/local/bin/"
 tar -C "$root" -cf - . | "$docker" import - blockchat-rust-stand-in >/dev/null
 for target in node client loadtest; do
     "$docker" build --network host --file docker/Dockerfile --target "$target" --tag "blockchat-$target:from-source" \
-        --build-arg RUST_IMAGE=blockchat-rust-stand-in . | tail -1
+        --build-arg RUST_IMAGE=blockchat-rust-stand-in --build-arg REVISION="$revision" . | tail -1
 done
 version=$(sed -n '/^\[workspace.package\]/,/^$/s/^version = "\(.*\)"$/\1/p' Cargo.toml)
 for target in node client loadtest; do

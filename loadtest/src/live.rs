@@ -26,6 +26,10 @@ pub struct Live {
     pub extra_rounds: u64,
     /// Transactions in the node's pool.
     pub pending: u64,
+    /// Index of its newest block.
+    pub height: Option<u64>,
+    /// Members to whom it has no stream.
+    pub away: usize,
 }
 
 impl Live {
@@ -39,6 +43,8 @@ impl Live {
             finality_p95_us: figures.transaction_finality_p95_us,
             extra_rounds: figures.extra_rounds,
             pending: status.pool.as_ref().map_or(0, |pool| pool.transactions),
+            height: status.height,
+            away: status.peers.iter().filter(|peer| !peer.connected).count(),
         })
     }
 }
@@ -109,7 +115,8 @@ mod tests {
     #[tokio::test]
     async fn the_figures_of_a_node_are_told_until_nobody_asks() {
         let busy = node(
-            r#"{"phase":"ready","version":"0","pool":{"transactions":37,"bytes":1},"figures":{"window_ms":10000,
+            r#"{"phase":"ready","version":"0","height":12,"peers":[{"id":1,"connected":true},{"id":2,"connected":false}],
+                "pool":{"transactions":37,"bytes":1},"figures":{"window_ms":10000,
                 "blocks":10,"transactions":8120,"extra_rounds":1,"block_interval_mean_us":6100,"transaction_finality_p95_us":14000}}"#,
         )
         .await;
@@ -122,6 +129,8 @@ mod tests {
             finality_p95_us: Some(14_000),
             extra_rounds: 1,
             pending: 37,
+            height: Some(12),
+            away: 1,
         };
         assert_eq!(told(&progress, Duration::from_secs(5)).await, Some(expected));
         drop(figures);

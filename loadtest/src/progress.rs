@@ -245,13 +245,23 @@ fn figures(live: Live) -> String {
         let _ = write!(text, ", final after p95 {ms:.0$} ms", usize::from(ms < 10.0));
     }
     match live.extra_rounds {
-        0 => {}
+        0 => text.push_str(", no extra rounds"),
         1 => text.push_str(", 1 extra round"),
         extra => {
             let _ = write!(text, ", {extra} extra rounds");
         }
     }
     let _ = write!(text, ", {} pending", live.pending);
+    if let Some(height) = live.height {
+        let _ = write!(text, ", height {height}");
+    }
+    match live.away {
+        0 => {}
+        1 => text.push_str(", 1 member away"),
+        away => {
+            let _ = write!(text, ", {away} members away");
+        }
+    }
     text
 }
 
@@ -367,20 +377,24 @@ mod tests {
             finality_p95_us: Some(14_400),
             extra_rounds: 0,
             pending: 37,
+            height: Some(274),
+            away: 0,
         };
         progress.live(Some(live));
         assert!(progress.is_running());
-        let expected = "sending | 0 accepted of 10, 1 committed (812 tx/s, a block each 6.1 ms), final after p95 14 ms, 37 pending";
+        let expected = "sending | 0 accepted of 10, 1 committed (812 tx/s, a block each 6.1 ms), final after p95 14 ms, no extra rounds, 37 pending, height 274";
         assert_eq!(progress.line(), expected);
-        progress.live(Some(Live { extra_rounds: 2, finality_p95_us: Some(8_640), ..live }));
+        progress.live(Some(Live { extra_rounds: 2, finality_p95_us: Some(8_640), away: 2, ..live }));
         assert!(
-            progress.line().ends_with(", final after p95 8.6 ms, 2 extra rounds, 37 pending"),
+            progress
+                .line()
+                .ends_with(", final after p95 8.6 ms, 2 extra rounds, 37 pending, height 274, 2 members away"),
             "{}",
             progress.line()
         );
         // A node that has seen nothing yet.
         progress.live(Some(Live::default()));
-        assert_eq!(progress.line(), "sending | 0 accepted of 10, 1 committed, 0 pending");
+        assert_eq!(progress.line(), "sending | 0 accepted of 10, 1 committed, no extra rounds, 0 pending");
         progress.live(None);
         assert_eq!(progress.line(), "sending | 0 accepted of 10, 1 committed");
     }

@@ -263,7 +263,12 @@ async fn every_query_finds_data_and_faults_raise_alerts() {
         queries_of_all.push((name.to_owned(), query));
     }
     all_find_data(&prometheus, queries_of_all).await;
-    check_metrics(&cluster.nodes[0].metrics().await);
+    let metrics = cluster.nodes[0].metrics().await;
+    check_metrics(&metrics);
+    assert!(metrics.contains("blockchat_build_info{revision="));
+    if is_under_git() {
+        assert!(!metrics.contains("revision=\"unknown\""), "the build does not say of what");
+    }
     let told = reqwest::get(format!("http://{meters}/metrics")).await.expect("the generator's metrics");
     check_metrics(&told.text().await.expect("text"));
     let known = known_metrics(&prometheus).await;
@@ -286,6 +291,12 @@ async fn every_query_finds_data_and_faults_raise_alerts() {
     let known = known_metrics(&prometheus).await;
     let unmoved = quiet(&known);
     assert!(unmoved.is_empty(), "no fault ever moved {unmoved:?}");
+}
+
+/// Whether the sources have a revision.
+fn is_under_git() -> bool {
+    let asked = Command::new("git").args(["rev-parse", "HEAD"]).current_dir(repository()).output();
+    asked.is_ok_and(|output| output.status.success())
 }
 
 /// A load generator that tells its own figures; it or the nodes' wallets sign.

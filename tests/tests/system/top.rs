@@ -23,6 +23,16 @@ fn number_before(text: &str, unit: &str) -> Option<f64> {
     before.split_whitespace().next_back()?.parse().ok()
 }
 
+/// Which node of the cluster is this member.
+async fn cluster_index(cluster: &Cluster, member: u64) -> usize {
+    for (index, node) in cluster.nodes.iter().enumerate() {
+        if node.id().await == member {
+            return index;
+        }
+    }
+    panic!("no node is member {member}");
+}
+
 /// Whether the heading tells this height, wherever its line ends.
 fn is_at(text: &str, height: u64) -> bool {
     let words: Vec<&str> = text.split_whitespace().collect();
@@ -49,7 +59,10 @@ async fn assert_given_back(screen: &Screen, code: i32) {
 #[tokio::test(flavor = "multi_thread")]
 async fn top_draws_a_network_and_gives_the_terminal_back() {
     let mut cluster = Network::of(4).start().await;
-    let screen = Screen::open(100, 32);
+    for (node, stake) in [(1, "30"), (2, "10")] {
+        cluster.nodes[node].stake(stake).await;
+    }
+    let screen = Screen::open(100, 40);
     screen.line("echo from before").await;
     screen.shows("an echo", |text| text.contains("\nfrom before\n")).await;
     screen.blockchat("", &["top", "--nodes", &urls(&cluster), "--interval", "0.3"]).await;
@@ -67,7 +80,10 @@ async fn top_draws_a_network_and_gives_the_terminal_back() {
                 text.lines()
                     .any(|line| line.contains(&node.api_url()) && line.contains("same") && line.contains("ready"))
             });
-            moving && is_at(text, height) && text.contains("a block each") && compared && text.lines().any(is_newest)
+            // So do stakes.
+            let staked = text.contains("75.0 %");
+            let told = staked && compared && text.lines().any(is_newest);
+            moving && is_at(text, height) && text.contains("a block each") && told
         })
         .await;
     assert!(shown.contains("one chain") && shown.contains("no extra rounds"), "{shown}");
@@ -79,6 +95,27 @@ async fn top_draws_a_network_and_gives_the_terminal_back() {
     }
     let newest = shown.lines().find(|line| is_newest(line));
     assert!(newest.is_some_and(|line| line.contains("node ")), "the newest block in {shown}");
+    assert!(shown.contains("final after") && shown.contains("/100k") && shown.contains("3/3"), "{shown}");
+    // Who has a stake, and who won: all blocks that were seen since, and those before when all had the same chance.
+    let members: Vec<Vec<&str>> = shown
+        .lines()
+        .skip_while(|line| !line.contains("stake BCC"))
+        .skip(1)
+        .take(4)
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let mut won = 0;
+    for (id, member) in (0..).zip(&members) {
+        let stake = match cluster_index(&cluster, id).await {
+            1 => ["30", "75.0"],
+            2 => ["10", "25.0"],
+            _ => ["0", "0.0"],
+        };
+        assert_eq!(member[..3], [id.to_string().as_str(), stake[0], stake[1]], "{shown}");
+        won += member[4].parse::<u64>().unwrap_or_else(|error| panic!("{error}: {shown}"));
+    }
+    // Genesis was not drawn.
+    assert_eq!(won, height, "{shown}");
 
     // The node whose blocks are followed goes away; the next one tells them.
     let (gone, url) = (cluster.nodes[0].id().await, cluster.nodes[0].api_url());
