@@ -1,6 +1,7 @@
 //! Where the programs under test are.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Path of a built binary: in `BLOCKCHAT_BIN_DIR`, or where cargo put the running test.
 pub fn binary(name: &str) -> PathBuf {
@@ -20,4 +21,14 @@ fn beside_the_test() -> PathBuf {
     path.pop();
     path.pop();
     path
+}
+
+/// A build from sources that have a revision tells it in its metrics.
+pub fn assert_has_revision(metrics: &str) {
+    assert!(metrics.contains("blockchat_build_info{revision="), "{metrics}");
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let asked = Command::new("git").args(["rev-parse", "HEAD"]).current_dir(sources).output();
+    if asked.is_ok_and(|output| output.status.success()) {
+        assert!(!metrics.contains("revision=\"unknown\""), "the build does not say of what revision it is");
+    }
 }

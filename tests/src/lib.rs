@@ -26,7 +26,7 @@ mod shell;
 mod wait;
 
 pub use api::Api;
-pub use binaries::binary;
+pub use binaries::{assert_has_revision, binary};
 pub use chain::{Account, Chain, assert_same_chain};
 pub use cluster::{Cluster, Network};
 pub use coins::{Micros, micros};

@@ -1,8 +1,8 @@
 //! Five containers become a network, and nothing else can be done to them than the image allows.
 
-use blockchat_tests::{Containers, LONG, docker, eventually, send, try_docker};
+use blockchat_tests::{Containers, LONG, assert_has_revision, docker, eventually, send, try_docker};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::SLOT;
 
@@ -48,6 +48,13 @@ async fn containers_find_each_other_and_pay() {
         let metrics = node.metrics().await;
         let height = metrics.lines().find(|line| line.starts_with("blockchat_consensus_height ")).expect("a height");
         assert!(height.split(' ').nth(1).expect("a value").parse::<f64>().expect("a number") >= 1.0, "{height}");
+        assert_has_revision(&metrics);
+        // For machines, as the image has it without any setting.
+        let log = node.log();
+        let line = log.trim_end().lines().next_back().expect("a line");
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let place = ["member", "height", "round"].map(|field| line[field].is_u64());
+        assert!(place == [true; 3] && line["level"].is_string(), "{line}");
     }
     stranger_is_refused(&mut network).await;
     network.settled().await;

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use blockchat_tests::{Collector, Folder, LONG, Load, Network, Program, SHORT, binary, client, eventually, send};
+use blockchat_tests::{
+    Collector, Folder, LONG, Load, Network, Program, SHORT, assert_has_revision, binary, client, eventually, send,
+};
 use serde_json::{Value, json};
 
 /// Metrics that no panel and no rule shows: the process's, which the library brings along.
@@ -265,10 +267,7 @@ async fn every_query_finds_data_and_faults_raise_alerts() {
     all_find_data(&prometheus, queries_of_all).await;
     let metrics = cluster.nodes[0].metrics().await;
     check_metrics(&metrics);
-    assert!(metrics.contains("blockchat_build_info{revision="));
-    if is_under_git() {
-        assert!(!metrics.contains("revision=\"unknown\""), "the build does not say of what");
-    }
+    assert_has_revision(&metrics);
     let told = reqwest::get(format!("http://{meters}/metrics")).await.expect("the generator's metrics");
     check_metrics(&told.text().await.expect("text"));
     let known = known_metrics(&prometheus).await;
@@ -291,12 +290,6 @@ async fn every_query_finds_data_and_faults_raise_alerts() {
     let known = known_metrics(&prometheus).await;
     let unmoved = quiet(&known);
     assert!(unmoved.is_empty(), "no fault ever moved {unmoved:?}");
-}
-
-/// Whether the sources have a revision.
-fn is_under_git() -> bool {
-    let asked = Command::new("git").args(["rev-parse", "HEAD"]).current_dir(repository()).output();
-    asked.is_ok_and(|output| output.status.success())
 }
 
 /// A load generator that tells its own figures; it or the nodes' wallets sign.
