@@ -239,6 +239,8 @@ async fn every_query_finds_data_and_faults_raise_alerts() {
     let generator = generate(&folder, "client", &urls.join(","), &meters);
     let load = Load::start(&cluster).await;
     load.progress(300).await;
+    let foreign = format!("process_open_fds{{job={FOREIGN:?}}}");
+    eventually("another program to be scraped", SHORT, async || prometheus.finds(&foreign).await).await;
 
     let (mut named, mut queries_of_all) = (BTreeSet::new(), Vec::new());
     let dashboards = dashboards();
