@@ -166,9 +166,9 @@ impl Sender {
             self.log.attempted += 1;
             self.progress.offered(1);
             match self.send(&payment).await {
-                Ok(id) => {
+                Ok((id, status)) => {
                     self.log.accepted.push(id);
-                    self.progress.accepted_as(id);
+                    self.progress.accepted_as(id, status == TransactionStatus::Committed);
                 }
                 Err(Failure::Refused(reason)) => {
                     self.progress.rejected(&reason);
@@ -190,12 +190,12 @@ impl Sender {
     }
 
     /// Sends one line until it is accepted or given up.
-    async fn send(&mut self, payment: &Payment) -> Result<Hash, Failure> {
+    async fn send(&mut self, payment: &Payment) -> Result<(Hash, TransactionStatus), Failure> {
         let mut broke_since = None;
         let result = loop {
             let started = Instant::now();
             match self.request(payment, started).await {
-                Ok(id) => {
+                Ok(taken) => {
                     let response = started.elapsed();
                     self.log.responses.record(response);
                     self.progress.latency(response);
@@ -203,7 +203,7 @@ impl Sender {
                     if let Some(since) = broke_since {
                         self.log.waiting_for_money += started.saturating_duration_since(since);
                     }
-                    return Ok(id);
+                    return Ok(taken);
                 }
                 Err(Failure::Refused(reason)) if reason == Code::InsufficientBalance.as_str() => {
                     broke_since.get_or_insert_with(Instant::now);
@@ -221,13 +221,15 @@ impl Sender {
     }
 
     /// One request, repeated under the same Idempotency-Key while no answer comes or the node asks to come later.
-    async fn request(&mut self, payment: &Payment, started: Instant) -> Result<Hash, Failure> {
+    async fn request(&mut self, payment: &Payment, started: Instant) -> Result<(Hash, TransactionStatus), Failure> {
         let mut backoff = FIRST_BACKOFF;
         loop {
             let error = match self.log.member.client.pay(payment, Wait::Admitted).await {
                 Ok(answer) => {
                     return match answer.status {
-                        TransactionStatus::Pending | TransactionStatus::Committed => Ok(answer.transaction_id),
+                        TransactionStatus::Pending | TransactionStatus::Committed => {
+                            Ok((answer.transaction_id, answer.status))
+                        }
                         TransactionStatus::Rejected | TransactionStatus::Expired => {
                             Err(Failure::Refused(answer.reason.unwrap_or_else(|| "dropped".to_owned())))
                         }

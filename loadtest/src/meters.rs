@@ -14,9 +14,18 @@ use tokio::task::JoinHandle;
 const LATENCY_BUCKETS_SECONDS: [f64; 15] =
     [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0];
 
-/// What else than a node's code a refusal is counted under.
+/// What else than a code of the API a refusal is counted under: no answer, or why a transaction left the pool.
 pub(crate) const OTHER: &str = "other";
-const OWN_REASONS: [&str; 4] = ["connection", "timeout", "unexpected_answer", OTHER];
+const OWN_REASONS: [&str; 8] = [
+    "connection",
+    "timeout",
+    "unexpected_answer",
+    "nonce_used",
+    "predecessor_dropped",
+    "predecessor_missing",
+    "dropped",
+    OTHER,
+];
 
 /// Counters since the program started, over all parts of a run.
 #[derive(Clone, Debug)]
@@ -143,6 +152,7 @@ mod tests {
         meters.offered.inc_by(3);
         meters.reject("pool_full");
         meters.reject("timeout");
+        meters.reject("predecessor_dropped");
         meters.reject("whatever a node writes");
         meters.record(Duration::from_millis(15));
         let server = meters.serve("127.0.0.1:0".parse().unwrap()).await.unwrap();
@@ -151,6 +161,7 @@ mod tests {
         assert!(text.contains("blockchat_loadtest_rejected_total{reason=\"pool_full\"} 1"), "{text}");
         assert!(text.contains("blockchat_loadtest_rejected_total{reason=\"timeout\"} 1"), "{text}");
         assert!(text.contains("blockchat_loadtest_rejected_total{reason=\"other\"} 1"), "{text}");
+        assert!(text.contains("blockchat_loadtest_rejected_total{reason=\"predecessor_dropped\"} 1"), "{text}");
         assert!(text.contains("blockchat_loadtest_latency_seconds_bucket{le=\"0.02\"} 1"), "{text}");
         let taken = meters.serve(server.address).await.unwrap_err();
         assert_eq!(taken.exit_code(), 64);

@@ -56,13 +56,16 @@ struct Own {
 }
 
 impl Own {
-    /// Whether it is in a block already.
-    fn accepted(&mut self, id: Hash) -> bool {
-        let Some(place) = self.early.iter().rposition(|early| *early == id) else {
+    /// Whether it is in a block already, as the node that took it may know.
+    fn accepted(&mut self, id: Hash, committed: bool) -> bool {
+        if let Some(place) = self.early.iter().rposition(|early| *early == id) {
+            return self.early.remove(place).is_some();
+        }
+        // If its block is still to be told, it is not known there as pending.
+        if !committed {
             self.pending.insert(id);
-            return false;
-        };
-        self.early.remove(place).is_some()
+        }
+        committed
     }
 
     /// How many of a block's transactions were accepted before.
@@ -123,10 +126,11 @@ impl Progress {
         self.meter(|meters| meters.accepted.inc());
     }
 
-    /// One request was accepted, as this transaction: it counts as committed with the block that holds it.
-    pub fn accepted_as(&self, id: Hash) {
+    /// One request was accepted, as this transaction: it counts as committed with the block that holds it, or now if it is
+    /// committed already.
+    pub fn accepted_as(&self, id: Hash, committed: bool) {
         self.accepted();
-        if self.shared.own.lock().unwrap_or_else(PoisonError::into_inner).accepted(id) {
+        if self.shared.own.lock().unwrap_or_else(PoisonError::into_inner).accepted(id, committed) {
             self.committed();
         }
     }
@@ -348,7 +352,7 @@ mod tests {
         assert_eq!(progress.line(), "5 nodes | 1 accepted of 10, 1 committed, 1 refused, 1 waiting for money");
         drop(waiting);
         let ids: Vec<Hash> = (0u8..12).map(|byte| Hash::of_bytes(&[byte])).collect();
-        progress.accepted_as(ids[6]);
+        progress.accepted_as(ids[6], false);
         progress.block(&ids[..7]);
         assert!(progress.pace().is_none(), "one block has no pace");
         std::thread::sleep(std::time::Duration::from_millis(2));
@@ -357,8 +361,11 @@ mod tests {
         assert!((per_second * block_ms / 1e3 - 5.0).abs() < 1e-6, "five in one block's time: {per_second} {block_ms}");
         assert!(progress.line().contains("2 committed ("), "others sent the rest: {}", progress.line());
         // The block came before the answer.
-        progress.accepted_as(ids[0]);
+        progress.accepted_as(ids[0], false);
         assert!(progress.line().contains("3 committed ("), "{}", progress.line());
+        // The answer came after a repetition, and long after the block.
+        progress.accepted_as(Hash::of_bytes(b"old"), true);
+        assert!(progress.line().contains("4 committed ("), "{}", progress.line());
         progress.begin("10 nodes", 20);
         assert_eq!(progress.line(), "10 nodes | 0 accepted of 20");
     }

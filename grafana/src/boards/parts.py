@@ -211,7 +211,7 @@ def _variables(used: str) -> list[Any]:
         "member",
         "Member",
         "Members by their id, in the panels that show something for each of them.",
-        'label_values(blockchat_member_info{namespace=~"$namespace"}, member)',
+        'label_values(blockchat_member_last_signed_height{namespace=~"$namespace"}, member)',
     )
     for name, variable in (("node", node), ("member", member)):
         if f"${name}" not in used:

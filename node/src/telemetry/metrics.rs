@@ -150,7 +150,7 @@ metrics_struct! {
     pub struct TraceMetrics {
         /// Spans that the collector took.
         spans_exported_total: IntCounter;
-        /// Spans that did not reach the collector: it did not take them, or the queue in front of it was full.
+        /// Spans that did not reach the collector: it did not take them, the queue in front of it was full, or they were not made because it takes none.
         spans_dropped_total: IntCounter;
     }
 }

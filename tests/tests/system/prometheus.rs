@@ -94,7 +94,7 @@ impl Prometheus {
     async fn fire(&self, expected: &[&str]) {
         eventually(&format!("{expected:?} to be pending and then to fire"), LONG, async || {
             let pending =
-                self.query(r#"count by (alertname) (count_over_time(ALERTS{alertstate="pending"}[10m]))"#).await?;
+                self.query(r#"count by (alertname) (count_over_time(ALERTS{alertstate="pending"}[1h]))"#).await?;
             let pending: BTreeSet<&str> =
                 pending.iter().filter_map(|sample| sample["metric"]["alertname"].as_str()).collect();
             let alerts = self.alerts().await?;
@@ -236,7 +236,7 @@ async fn every_query_finds_data_and_faults_raise_alerts() {
 
     // The load generator's own figures, while the nodes' wallets pay.
     let urls: Vec<String> = cluster.nodes.iter().map(|node| node.api_url()).collect();
-    let generator = generate(&folder, "client", &urls.join(","), &meters);
+    let generator = generate(&folder, ["client", "300"], &urls.join(","), &meters);
     let load = Load::start(&cluster).await;
     load.progress(300).await;
     let foreign = format!("process_open_fds{{job={FOREIGN:?}}}");
@@ -288,16 +288,21 @@ async fn every_query_finds_data_and_faults_raise_alerts() {
     drop(generator);
     // From now on nobody takes traces.
     drop(collector);
-    faults_raise_alerts(&prometheus, &mut cluster, || generate(&folder, "node", &urls[0], &meters)).await;
+    faults_raise_alerts(&prometheus, &mut cluster, || generate(&folder, ["node", "25"], &urls[0], &meters)).await;
     let known = known_metrics(&prometheus).await;
     let unmoved = quiet(&known);
     assert!(unmoved.is_empty(), "no fault ever moved {unmoved:?}");
+    for name in NEVER {
+        assert_eq!(known.get(name), Some(&false), "{name} was not always 0");
+    }
+    let wrong = r#"count_over_time(ALERTS{alertname=~"Blockchat(Evidence|SupplyMismatch|StateMismatch)"}[1h])"#;
+    assert!(prometheus.query(wrong).await.expect("a result").is_empty(), "nobody lied");
 }
 
-/// A load generator that tells its own figures; it or the nodes' wallets sign.
-fn generate(folder: &Folder, signer: &str, nodes: &str, meters: &str) -> Program {
+/// A load generator that tells its own figures for so many seconds; it or the nodes' wallets sign.
+fn generate(folder: &Folder, [signer, seconds]: [&str; 2], nodes: &str, meters: &str) -> Program {
     let output = folder.path().join("report").display().to_string();
-    let load = ["rate", "--signer", signer, "--rate", "60", "--seconds", "25"];
+    let load = ["rate", "--signer", signer, "--rate", "60", "--seconds", seconds];
     let arguments = [&load[..], &["--nodes", nodes, "--metrics-listen", meters, "--output", &output]];
     Program::start(&binary("blockchat-loadtest"), arguments.concat(), [], &folder.path().join("rate.log"))
 }
@@ -449,7 +454,7 @@ async fn known_metrics(prometheus: &Prometheus) -> BTreeMap<String, bool> {
         .expect("names");
     let mut known = BTreeMap::new();
     for name in names.as_array().expect("names").iter().filter_map(Value::as_str) {
-        let moved = prometheus.query(&format!("max_over_time({name}{{{ours}}}[5m]) != 0")).await.expect("a result");
+        let moved = prometheus.query(&format!("max_over_time({name}{{{ours}}}[1h]) != 0")).await.expect("a result");
         known.insert(name.to_owned(), !moved.is_empty());
     }
     known

@@ -179,17 +179,17 @@ impl<E: SpanExporter> SpanExporter for Counted<E> {
         match &result {
             Ok(()) => {
                 self.breaker.taken();
-                self.metrics.spans_exported_total.inc_by(count as u64);
                 if self.failing.swap(false, Relaxed) {
                     tracing::info!(url, "the collector takes traces again");
                 }
+                self.metrics.spans_exported_total.inc_by(count as u64);
             }
             Err(error) => {
-                self.breaker.refused();
-                self.metrics.spans_dropped_total.inc_by(count as u64);
                 if !self.failing.swap(true, Relaxed) {
                     tracing::warn!(url, %error, "the collector takes no traces: they are dropped and counted");
                 }
+                self.breaker.refused();
+                self.metrics.spans_dropped_total.inc_by(count as u64);
             }
         }
         result
