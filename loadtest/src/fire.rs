@@ -2,6 +2,7 @@
 
 use crate::error::LoadError;
 use crate::input::{Line, fold};
+use crate::meters::OTHER;
 use crate::network::{Member, Network};
 use crate::progress::Progress;
 use crate::stats::Latencies;
@@ -280,7 +281,7 @@ impl Sender {
 
 /// The code, or `other` for one that this version does not know: a node must not invent as many metrics as it likes.
 pub fn code(problem: &Problem) -> &'static str {
-    problem.known_code().map_or("other", Code::as_str)
+    problem.known_code().map_or(OTHER, Code::as_str)
 }
 
 /// The name under which a failure is counted.

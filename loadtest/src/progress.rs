@@ -69,11 +69,11 @@ impl Own {
     }
 
     /// How many of a block's transactions were accepted before.
-    fn in_block(&mut self, transactions: &[Hash]) -> usize {
+    fn in_block(&mut self, transactions: &[Hash]) -> u64 {
         let (ours, others): (Vec<Hash>, Vec<Hash>) = transactions.iter().partition(|id| self.pending.remove(*id));
         self.early.extend(others);
         self.early.drain(..self.early.len().saturating_sub(MAX_EARLY));
-        ours.len()
+        ours.len() as u64
     }
 }
 
@@ -131,22 +131,20 @@ impl Progress {
     pub fn accepted_as(&self, id: Hash, committed: bool) {
         self.accepted();
         if self.shared.own.lock().unwrap_or_else(PoisonError::into_inner).accepted(id, committed) {
-            self.committed();
+            self.committed(1);
         }
     }
 
-    /// One transaction was seen committed.
-    pub fn committed(&self) {
-        self.shared.committed.fetch_add(1, Relaxed);
-        self.meter(|meters| meters.committed.inc());
+    /// So many transactions were seen committed.
+    pub fn committed(&self, count: u64) {
+        self.shared.committed.fetch_add(count, Relaxed);
+        self.meter(|meters| meters.committed.inc_by(count));
     }
 
     /// A block with these transactions was seen. The pace is the network's, whoever sent them.
     pub fn block(&self, transactions: &[Hash]) {
         let ours = self.shared.own.lock().unwrap_or_else(PoisonError::into_inner).in_block(transactions);
-        for _ in 0..ours {
-            self.committed();
-        }
+        self.committed(ours);
         let mut recent = self.shared.recent.lock().unwrap_or_else(PoisonError::into_inner);
         recent.push_back((Instant::now(), transactions.len() as u64));
         while recent.front().is_some_and(|(at, _)| at.elapsed() > WINDOW) {
@@ -248,24 +246,20 @@ fn figures(live: Live) -> String {
         let ms = count_f64(micros) / 1e3;
         let _ = write!(text, ", final after p95 {ms:.0$} ms", usize::from(ms < 10.0));
     }
-    match live.extra_rounds {
-        0 => text.push_str(", no extra rounds"),
-        1 => text.push_str(", 1 extra round"),
-        extra => {
-            let _ = write!(text, ", {extra} extra rounds");
-        }
-    }
+    let _ = match live.extra_rounds {
+        0 => write!(text, ", no extra rounds"),
+        1 => write!(text, ", 1 extra round"),
+        extra => write!(text, ", {extra} extra rounds"),
+    };
     let _ = write!(text, ", {} pending", live.pending);
     if let Some(height) = live.height {
         let _ = write!(text, ", height {height}");
     }
-    match live.away {
-        0 => {}
-        1 => text.push_str(", 1 member away"),
-        away => {
-            let _ = write!(text, ", {away} members away");
-        }
-    }
+    let _ = match live.away {
+        0 => Ok(()),
+        1 => write!(text, ", 1 member away"),
+        away => write!(text, ", {away} members away"),
+    };
     text
 }
 
@@ -346,7 +340,7 @@ mod tests {
         assert_eq!(progress.line(), "starting 5 nodes");
         progress.begin("5 nodes", 10);
         progress.accepted();
-        progress.committed();
+        progress.committed(1);
         progress.rejected("pool_full");
         let waiting = progress.wait_for_money();
         assert_eq!(progress.line(), "5 nodes | 1 accepted of 10, 1 committed, 1 refused, 1 waiting for money");
@@ -376,7 +370,7 @@ mod tests {
         progress.label("waiting");
         assert!(!progress.is_running());
         progress.begin("sending", 10);
-        progress.committed();
+        progress.committed(1);
         let live = Live {
             transactions: 8_120,
             window_ms: 10_000,

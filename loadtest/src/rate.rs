@@ -121,7 +121,7 @@ async fn hit(member: Member, payment: Payment, due: Instant, progress: Progress)
         Ok((_, status)) => {
             progress.accepted();
             if *status == TransactionStatus::Committed {
-                progress.committed();
+                progress.committed(1);
                 progress.latency(latency);
             }
         }

@@ -78,7 +78,8 @@ BLOCKS = Section(
         ),
         lines(
             "Votes received",
-            "Votes by type and result. `accepted` are of the height in progress. `stale` and `early` are normal in small numbers.",
+            "Votes by type and result. `accepted` are of the height in progress. `stale` and `early` are normal in small "
+            "numbers.",
             PER_SECOND,
             queries.NODE_VOTES,
         ),

@@ -55,7 +55,7 @@ impl Commits {
             self.finality.record(latency);
             self.count += 1;
             self.last = Some(now);
-            progress.committed();
+            progress.committed(1);
             progress.latency(latency);
         }
     }

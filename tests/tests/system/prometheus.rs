@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use blockchat_tests::{
-    Collector, Folder, LONG, Load, Network, Program, SHORT, assert_has_revision, binary, client, eventually, send,
+    Collector, Folder, LONG, Load, Network, Program, SHORT, assert_has_revision, binary, client, eventually,
+    free_address, send,
 };
 use serde_json::{Value, json};
 
@@ -32,13 +33,12 @@ struct Prometheus {
 }
 
 impl Prometheus {
-    /// Scrapes the targets, and itself as a program that is none of the project's, every half second, with the project's rules made impatient: windows of minutes become seconds.
+    /// Scrapes the targets, and itself as a program that is none of the project's, every half second, with the project's
+    /// rules made impatient: windows of minutes become seconds.
     fn start(folder: &Path, jobs: &[(&str, Vec<String>)]) -> Self {
         let rules = std::fs::read_to_string(repository().join("grafana/rules/blockchat.yaml")).expect("the rules");
         std::fs::write(folder.join("rules.yaml"), impatient(&rules)).expect("a file");
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("an address").to_string();
-        drop(listener);
+        let address = free_address().to_string();
         let itself = (FOREIGN, vec![address.clone()]);
         let jobs: Vec<Value> = jobs
             .iter()
@@ -90,24 +90,25 @@ impl Prometheus {
         Ok(alerts.iter().map(|alert| (text(&alert["labels"]["alertname"]), text(&alert["state"]))).collect())
     }
 
-    /// Waits until each of the alerts fires, and was pending before: Prometheus' own record tells, whoever looks and when.
-    async fn fire(&self, expected: &[&str]) {
-        eventually(&format!("{expected:?} to be pending and then to fire"), LONG, async || {
-            let pending =
-                self.query(r#"count by (alertname) (count_over_time(ALERTS{alertstate="pending"}[1h]))"#).await?;
-            let pending: BTreeSet<&str> =
-                pending.iter().filter_map(|sample| sample["metric"]["alertname"].as_str()).collect();
-            let alerts = self.alerts().await?;
-            let fires =
-                |name: &&str| pending.contains(*name) && alerts.contains(&((*name).to_owned(), "firing".to_owned()));
-            if expected.iter().all(fires) {
-                Ok(())
-            } else {
-                Err(format!("pending before: {pending:?}; now: {alerts:?}"))
-            }
-        })
-        .await;
+    /// Whether each of the alerts fires, and was pending before: Prometheus' own record tells, whoever looks and when.
+    async fn fires(&self, expected: &[&str]) -> Result<(), String> {
+        let pending = self.query(r#"count by (alertname) (count_over_time(ALERTS{alertstate="pending"}[1h]))"#).await?;
+        let pending: BTreeSet<&str> =
+            pending.iter().filter_map(|sample| sample["metric"]["alertname"].as_str()).collect();
+        let alerts = self.alerts().await?;
+        let fires =
+            |name: &&str| pending.contains(*name) && alerts.contains(&((*name).to_owned(), "firing".to_owned()));
+        if !expected.iter().all(fires) {
+            return Err(format!("pending before: {pending:?}; now: {alerts:?}"));
+        }
         println!("{expected:?}: pending, then firing");
+        Ok(())
+    }
+
+    /// Waits for that.
+    async fn fire(&self, expected: &[&str]) {
+        eventually(&format!("{expected:?} to be pending and then to fire"), LONG, async || self.fires(expected).await)
+            .await;
     }
 }
 
@@ -230,7 +231,7 @@ async fn every_query_finds_data_and_faults_raise_alerts() {
         cluster.nodes[node].stake("10").await;
     }
     let targets: Vec<String> = cluster.nodes.iter().map(blockchat_tests::Node::admin_address).collect();
-    let meters = blockchat_tests::free_address().to_string();
+    let meters = free_address().to_string();
     let prometheus =
         Prometheus::start(folder.path(), &[("blockchat", targets), ("blockchat-loadtest", vec![meters.clone()])]);
 
@@ -373,8 +374,7 @@ async fn faults_raise_alerts(
 /// The member without its data catches up, on so little processor time that it is behind for a while. It may still be too
 /// fast; then it has to do it again.
 async fn a_slow_member_is_seen_behind(prometheus: &Prometheus, cluster: &mut blockchat_tests::Cluster) {
-    let name = "BlockchatBehind".to_owned();
-    let mut pending = false;
+    let mut last = String::new();
     for _ in 0..10 {
         let node = &mut cluster.nodes[3];
         node.wipe();
@@ -384,11 +384,9 @@ async fn a_slow_member_is_seen_behind(prometheus: &Prometheus, cluster: &mut blo
             tokio::time::sleep(Duration::from_millis(190)).await;
             node.resume();
             tokio::time::sleep(Duration::from_millis(10)).await;
-            let alerts = prometheus.alerts().await.expect("alerts");
-            pending |= alerts.contains(&(name.clone(), "pending".to_owned()));
-            if pending && alerts.contains(&(name.clone(), "firing".to_owned())) {
-                println!("{name}: pending, then firing");
-                return;
+            match prometheus.fires(&["BlockchatBehind"]).await {
+                Ok(()) => return,
+                Err(reason) => last = reason,
             }
             let caught_up = node.status().await.is_ok_and(|status| status["phase"] == "ready");
             if caught_up {
@@ -397,7 +395,7 @@ async fn a_slow_member_is_seen_behind(prometheus: &Prometheus, cluster: &mut blo
         }
         node.kill();
     }
-    panic!("the member was never behind for long enough; pending: {pending}");
+    panic!("the member was never behind for long enough; {last}");
 }
 
 /// Waits until every query has data.

@@ -33,6 +33,11 @@ async fn cluster_index(cluster: &Cluster, member: u64) -> usize {
     panic!("no node is member {member}");
 }
 
+/// The line of this block.
+fn shows_block(text: &str, height: u64) -> Option<&str> {
+    text.lines().find(|line| line.trim_start().starts_with(&format!("{height} ")))
+}
+
 /// Whether the heading tells this height, wherever its line ends.
 fn is_at(text: &str, height: u64) -> bool {
     let words: Vec<&str> = text.split_whitespace().collect();
@@ -71,7 +76,6 @@ async fn top_draws_a_network_and_gives_the_terminal_back() {
 
     pay(&cluster, 1, 12).await;
     let height = cluster.nodes[1].height().await;
-    let is_newest = |line: &str| line.trim_start().starts_with(&format!("{height} "));
     let shown = screen
         .shows("the payments", |text| {
             let moving = number_before(text, " tx/s").is_some_and(|rate| rate > 0.0);
@@ -82,7 +86,7 @@ async fn top_draws_a_network_and_gives_the_terminal_back() {
             });
             // So do stakes.
             let staked = text.contains("75.0 %");
-            let told = staked && compared && text.lines().any(is_newest);
+            let told = staked && compared && shows_block(text, height).is_some();
             moving && is_at(text, height) && text.contains("a block each") && told
         })
         .await;
@@ -93,8 +97,7 @@ async fn top_draws_a_network_and_gives_the_terminal_back() {
         assert_eq!(row.split_whitespace().next(), Some(id.to_string().as_str()), "{row}");
         assert!(row.contains("ready") && row.contains("same"), "{row}");
     }
-    let newest = shown.lines().find(|line| is_newest(line));
-    assert!(newest.is_some_and(|line| line.contains("node ")), "the newest block in {shown}");
+    assert!(shows_block(&shown, height).is_some_and(|line| line.contains("node ")), "the newest block in {shown}");
     assert!(shown.contains("final after") && shown.contains("/100k") && shown.contains("3/3"), "{shown}");
     // Who has a stake, and who won: all blocks that were seen since, and those before when all had the same chance.
     let members: Vec<Vec<&str>> = shown
@@ -126,8 +129,7 @@ async fn top_draws_a_network_and_gives_the_terminal_back() {
     let height = cluster.nodes[1].height().await;
     screen
         .shows("the network without it", |text| {
-            let newest = text.lines().any(|line| line.trim_start().starts_with(&format!("{height} ")));
-            newest && is_at(text, height) && text.contains("one chain")
+            shows_block(text, height).is_some() && is_at(text, height) && text.contains("one chain")
         })
         .await;
 

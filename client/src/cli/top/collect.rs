@@ -29,9 +29,8 @@ pub struct Collector {
     reports: mpsc::Receiver<Report>,
     sender: mpsc::Sender<Report>,
     nodes: Arc<Nodes>,
-    /// They go on for ever.
-    #[expect(dead_code, reason = "dropping them ends them")]
-    tasks: JoinSet<()>,
+    /// They go on for ever; dropping them ends them.
+    _tasks: JoinSet<()>,
     /// Questions for the hash at a height; false if it did not come.
     questions: JoinSet<(u64, bool)>,
     /// Heights whose hash was asked for.
@@ -55,7 +54,7 @@ impl Collector {
             tasks.spawn(statuses(nodes.clone(), node, interval, sender.clone()));
         }
         tasks.spawn(follow(nodes.clone(), sender.clone()));
-        Self { reports, sender, nodes, tasks, questions: JoinSet::new(), asked: BTreeSet::new() }
+        Self { reports, sender, nodes, _tasks: tasks, questions: JoinSet::new(), asked: BTreeSet::new() }
     }
 
     /// The next thing that was learnt.
